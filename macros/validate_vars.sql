@@ -1,0 +1,112 @@
+{#- Stops the run with a sentence when a var cannot be used. Runs before anything
+    else, so that a typing error costs a second and leaves the warehouse as it was. -#}
+{% macro validate_vars() %}
+
+    {%- set known = [
+        "as_of_date", "purchase_basis", "cluster_count", "cluster_transform",
+        "cluster_features", "cluster_seed", "cluster_starts", "source_table",
+        "source_columns",
+    ] -%}
+    {%- set features = ["recency_days", "frequency", "monetary_value"] -%}
+    {%- set attributes = [
+        "invoice_no", "stock_code", "description", "quantity", "invoice_date",
+        "unit_price", "customer_id", "country", "currency", "store",
+    ] -%}
+    {%- set problems = [] -%}
+
+    {#- A misspelt var would otherwise be ignored without a word. Vars of other
+        projects pass when this one is installed as a package. -#}
+    {%- if project_name == "retail_segments" -%}
+        {%- for name in invocation_args_dict.get("vars", {}) if name not in known -%}
+            {%- do problems.append(
+                "var '" ~ name ~ "' is unknown; known are " ~ known | join(", ")
+            ) -%}
+        {%- endfor -%}
+    {%- endif -%}
+
+    {%- set as_of_date = var("as_of_date") | string -%}
+    {%- if as_of_date -%}
+        {%- set parts = modules.re.match("^(\\d{4})-(\\d{2})-(\\d{2})$", as_of_date) -%}
+        {%- set is_date = namespace(value=false) -%}
+        {%- if parts -%}
+            {%- set year, month, day = parts.groups() | map("int") -%}
+            {%- set lengths = [
+                31,
+                29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28,
+                31, 30, 31, 30, 31, 31, 30, 31, 30, 31,
+            ] -%}
+            {%- if year >= 1990 and 1 <= month <= 12 and 1 <= day <= lengths[month - 1] -%}
+                {%- set is_date.value = true -%}
+            {%- endif -%}
+        {%- endif -%}
+        {%- if not is_date.value -%}
+            {%- do problems.append(
+                "as_of_date is '" ~ as_of_date ~ "'; give a day as yyyy-mm-dd, or ''"
+            ) -%}
+        {%- endif -%}
+    {%- endif -%}
+
+    {%- for name, choices in {
+        "purchase_basis": ["net", "textbook"],
+        "cluster_transform": ["log1p", "none"],
+    }.items() if var(name) not in choices -%}
+        {%- do problems.append(
+            name ~ " is '" ~ var(name) ~ "'; give " ~ choices | join(" or ")
+        ) -%}
+    {%- endfor -%}
+
+    {%- for name, lowest, highest in [
+        ("cluster_count", 2, 10),
+        ("cluster_seed", 0, 4294967295),
+        ("cluster_starts", 1, 1000),
+    ] if var(name) is not integer or var(name) is boolean
+        or not lowest <= var(name) <= highest -%}
+        {%- do problems.append(
+            name ~ " is '" ~ var(name) ~ "'; give a whole number from "
+            ~ lowest ~ " to " ~ highest
+        ) -%}
+    {%- endfor -%}
+
+    {%- set chosen = var("cluster_features") -%}
+    {%- if chosen is string or chosen is not sequence or not chosen
+        or chosen | unique | list | length != chosen | length
+        or chosen | reject("in", features) | list -%}
+        {%- do problems.append(
+            "cluster_features is '" ~ chosen ~ "'; give a list of one or more of "
+            ~ features | join(", ") ~ ", each once"
+        ) -%}
+    {%- endif -%}
+
+    {%- set source_table = var("source_table") -%}
+    {%- if source_table is not string or (
+        source_table
+        and not modules.re.match("^\\w+(\\.\\w+){0,2}$", source_table)
+    ) -%}
+        {%- do problems.append(
+            "source_table is '" ~ source_table
+            ~ "'; give table, schema.table or database.schema.table"
+        ) -%}
+    {%- endif -%}
+
+    {%- if var("source_columns") is not mapping -%}
+        {%- do problems.append(
+            "source_columns is '" ~ var("source_columns")
+            ~ "'; give a mapping such as {invoice_no: Invoice}"
+        ) -%}
+    {%- else -%}
+        {%- for name, column in var("source_columns").items()
+            if name not in attributes or column is not string or not column -%}
+            {%- do problems.append(
+                "source_columns maps '" ~ name ~ "' to '" ~ column
+                ~ "'; map one or more of " ~ attributes | join(", ") ~ " to a column"
+            ) -%}
+        {%- endfor -%}
+    {%- endif -%}
+
+    {%- if problems -%}
+        {%- do exceptions.raise_compiler_error(
+            "Vars that cannot be used:\n  - " ~ problems | join("\n  - ")
+        ) -%}
+    {%- endif -%}
+
+{% endmacro %}

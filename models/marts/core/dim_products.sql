@@ -1,0 +1,168 @@
+-- One row per stock code that any line names: its one name, what it sold and how much of
+-- that came back. Answers: what do we sell?
+
+with
+
+lines as (
+
+    select
+        invoice_line_id,
+        stock_code,
+        product_description,
+        is_usable,
+        is_product,
+        line_type,
+        invoiced_at
+
+    from {{ ref('int_lines_classified') }}
+
+    where stock_code is not null
+
+),
+
+sales as (
+
+    select
+        stock_code,
+        customer_id,
+        invoice_number,
+        quantity,
+        line_amount,
+        returned_quantity,
+        returned_amount,
+        net_amount,
+        invoiced_at
+
+    from {{ ref('fct_invoice_lines') }}
+
+    where line_type = 'purchase'
+
+),
+
+described as (
+
+    select
+        stock_code,
+        product_description,
+        max(case when line_type = 'purchase' then 1 else 0 end) as is_from_purchase,
+        max(case when is_usable then 1 else 0 end) as is_from_usable,
+        sum(case when is_usable then 1 else 0 end) as usable_line_count,
+        max(invoiced_at) as last_used_at
+
+    from lines
+
+    where product_description is not null
+
+    group by
+        stock_code,
+        product_description
+
+),
+
+-- The name is the description on most purchase lines, the latest of them on a tie.
+-- Remarks such as "damaged" stand on lines that were set aside and come last.
+ranked as (
+
+    select
+        stock_code,
+        product_description,
+        row_number() over (
+            partition by stock_code
+            order by
+                is_from_purchase desc,
+                is_from_usable desc,
+                usable_line_count desc,
+                last_used_at desc,
+                product_description
+        ) as description_rank,
+        count(*) over (partition by stock_code) as description_count
+
+    from described
+
+),
+
+names as (
+
+    select
+        stock_code,
+        product_description,
+        description_count
+
+    from ranked
+
+    where description_rank = 1
+
+),
+
+codes as (
+
+    select
+        stock_code,
+        max(case when is_product then 1 else 0 end) = 1 as is_product
+
+    from lines
+
+    group by stock_code
+
+),
+
+totals as (
+
+    select
+        stock_code,
+        count(distinct invoice_number) as order_count,
+        count(distinct customer_id) as customer_count,
+        sum(quantity) as purchased_quantity,
+        sum(returned_quantity) as returned_quantity,
+        sum(line_amount) as gross_amount,
+        sum(returned_amount) as returned_amount,
+        sum(net_amount) as net_amount,
+        min(invoiced_at) as first_sold_at,
+        max(invoiced_at) as last_sold_at
+
+    from sales
+
+    group by stock_code
+
+),
+
+final as (
+
+    select
+        -- keys
+        codes.stock_code,
+
+        -- attributes
+        coalesce(names.product_description, codes.stock_code) as product_name,
+
+        -- measures
+        coalesce(names.description_count, 0) as description_count,
+        coalesce(totals.order_count, 0) as order_count,
+        coalesce(totals.customer_count, 0) as customer_count,
+        cast(coalesce(totals.purchased_quantity, 0) as bigint) as purchased_quantity,
+        cast(coalesce(totals.returned_quantity, 0) as bigint) as returned_quantity,
+        cast(coalesce(totals.gross_amount, 0) as decimal(18, 4)) as gross_amount,
+        cast(coalesce(totals.returned_amount, 0) as decimal(18, 4))
+            as returned_amount,
+        cast(coalesce(totals.net_amount, 0) as decimal(18, 4)) as net_amount,
+        cast(totals.returned_amount as double)
+        / nullif(cast(totals.gross_amount as double), 0) as return_rate,
+
+        -- flags
+        codes.is_product,
+
+        -- times
+        totals.first_sold_at,
+        totals.last_sold_at
+
+    from codes
+
+    left join names
+        on codes.stock_code = names.stock_code
+
+    left join totals
+        on codes.stock_code = totals.stock_code
+
+)
+
+select * from final

@@ -1,0 +1,86 @@
+-- One row per known customer: the segment mart. Which segment a customer is in, how sure
+-- that is, and what to do next. A customer who cannot be clustered keeps a row with the
+-- reason.
+
+with
+
+rfm as (
+
+    select
+        customer_id,
+        snapshot_date,
+        rfm_code,
+        rfm_segment,
+        unscored_reason,
+        recency_days,
+        frequency,
+        monetary_value
+
+    from {{ ref('fct_customer_rfm') }}
+
+    where is_current
+
+),
+
+clusters as (
+
+    select
+        customer_id,
+        cluster_id,
+        runner_up_cluster_id,
+        distance_to_centroid,
+        model_id,
+        unclustered_reason
+
+    from {{ ref('ml_customer_clusters') }}
+
+),
+
+segments as (
+
+    select
+        cluster_id,
+        segment_name,
+        recommended_action
+
+    from {{ ref('dim_segments') }}
+
+),
+
+final as (
+
+    select
+        -- keys
+        rfm.customer_id,
+        cast(clusters.cluster_id as bigint) as cluster_id,
+        cast(clusters.runner_up_cluster_id as bigint) as runner_up_cluster_id,
+        clusters.model_id,
+
+        -- attributes
+        segments.segment_name,
+        rfm.rfm_segment,
+        rfm.rfm_code,
+        segments.recommended_action,
+        coalesce(rfm.unscored_reason, clusters.unclustered_reason)
+            as unclustered_reason,
+
+        -- measures
+        rfm.recency_days,
+        rfm.frequency,
+        rfm.monetary_value,
+        cast(clusters.distance_to_centroid as double) as distance_to_centroid,
+
+        -- times
+        rfm.snapshot_date
+
+    from rfm
+
+    left join clusters
+        on rfm.customer_id = clusters.customer_id
+
+    left join segments
+        on clusters.cluster_id = segments.cluster_id
+
+)
+
+select * from final

@@ -1,0 +1,1 @@
+"""Methods and commands behind the dbt project. Nothing here imports dbt models."""

@@ -1,0 +1,258 @@
+"""The landing folder: what lies there, and how a finished file gets there.
+
+Every loaded file is one Parquet file, ``<kind>-<hash>.parquet``. The glob
+``landing/*.parquet`` therefore always shows whole files of one kind: what is being
+written lies in a folder of its own, and demo lines are put aside before real ones appear.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+if sys.platform != "win32":
+    import fcntl
+
+Kind = Literal["lines", "demo"]
+
+ATTRIBUTES: tuple[str, ...] = (
+    "invoice_no",
+    "stock_code",
+    "description",
+    "quantity",
+    "invoice_date",
+    "unit_price",
+    "customer_id",
+    "country",
+    "currency",
+    "store",
+)
+
+# The one definition of the landing files: column and DuckDB type, in this order.
+LANDING_SCHEMA: Mapping[str, str] = MappingProxyType(
+    {
+        "invoice_no": "VARCHAR",
+        "stock_code": "VARCHAR",
+        "description": "VARCHAR",
+        "quantity": "BIGINT",
+        "invoice_date": "TIMESTAMP",
+        "unit_price": "DECIMAL(18,4)",
+        "customer_id": "VARCHAR",
+        "country": "VARCHAR",
+        "currency": "VARCHAR",
+        "store": "VARCHAR",
+        "raw_quantity": "VARCHAR",
+        "raw_invoice_date": "VARCHAR",
+        "raw_unit_price": "VARCHAR",
+        "raw_line": "VARCHAR",
+        "source_file": "VARCHAR",
+        "source_row": "BIGINT",
+        "source_hash": "VARCHAR",
+    }
+)
+
+_ASIDE = "aside"
+_WORKING = ".loading"
+
+
+class LoadError(Exception):
+    """What stops a load, in sentences for the person who asked for it."""
+
+
+def landing_path() -> Path:
+    """Find the landing folder.
+
+    Returns
+    -------
+    Path
+        The folder that ``LANDING_PATH`` names, by default ``landing`` in the working
+        directory. It need not exist.
+    """
+    return Path(os.environ.get("LANDING_PATH") or "landing")
+
+
+def landed_files(landing: Path, kind: Kind) -> list[Path]:
+    """List the landing files of one kind.
+
+    Parameters
+    ----------
+    landing : Path
+        The landing folder, which need not exist.
+    kind : {"lines", "demo"}
+        A user's lines, or the demo's.
+
+    Returns
+    -------
+    list of Path
+        In order of name.
+    """
+    return sorted(landing.glob(f"{kind}-*.parquet"))
+
+
+def landed_kind(landing: Path) -> Kind | None:
+    """Tell whether the landing folder holds a user's lines or the demo's.
+
+    Parameters
+    ----------
+    landing : Path
+        The landing folder, which need not exist.
+
+    Returns
+    -------
+    {"lines", "demo"} or None
+        None if nothing has been loaded.
+    """
+    if has_lines(landing):
+        return "lines"
+    return "demo" if landed_files(landing, "demo") else None
+
+
+def has_lines(landing: Path) -> bool:
+    """Tell whether a user's own lines have been loaded.
+
+    Parameters
+    ----------
+    landing : Path
+        The landing folder, which need not exist.
+
+    Returns
+    -------
+    bool
+        True if there is at least one file of a user's lines.
+    """
+    return bool(landed_files(landing, "lines"))
+
+
+def landed_file(landing: Path, kind: Kind, source_hash: str) -> Path:
+    """Name the landing file of a source file.
+
+    Parameters
+    ----------
+    landing : Path
+        The landing folder.
+    kind : {"lines", "demo"}
+        A user's lines, or the demo's.
+    source_hash : str
+        SHA-256 of the source file in hexadecimal.
+
+    Returns
+    -------
+    Path
+        Where the file is, or would be.
+
+    Examples
+    --------
+    >>> landed_file(Path("landing"), "lines", "0123456789abcdef" * 4).name
+    'lines-0123456789abcdef.parquet'
+    """
+    return landing / f"{kind}-{source_hash[:16]}.parquet"
+
+
+@contextmanager
+def working_folder(landing: Path) -> Iterator[Path]:
+    """Open a folder for half-written files, which no one else sees.
+
+    It lies in the landing folder, so that a finished file can be renamed into place.
+    What a load that was killed left there is removed first. One load at a time may work
+    in a landing folder.
+
+    Parameters
+    ----------
+    landing : Path
+        The landing folder, made if need be.
+
+    Yields
+    ------
+    Path
+        An empty folder, removed in the end.
+
+    Raises
+    ------
+    LoadError
+        If the folder cannot be made, or another load is at work in it.
+    """
+    if landing.exists() and not landing.is_dir():
+        raise LoadError(
+            f"The landing folder {landing} is a file. Set LANDING_PATH to a folder."
+        )
+    landing.mkdir(parents=True, exist_ok=True)
+    folder = landing / _WORKING
+    with _locked(landing):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def put_in_place(written: Path, target: Path) -> tuple[Path, ...]:
+    """Give a finished file its place in the landing folder.
+
+    Demo files that are there go aside first, and come back if the file cannot be put in
+    place: at no moment do demo and real lines lie side by side.
+
+    Parameters
+    ----------
+    written : Path
+        The finished file, on the same file system.
+    target : Path
+        Its name in the landing folder.
+
+    Returns
+    -------
+    tuple of Path
+        Where the demo files now are.
+    """
+    landing = target.parent
+    _flush(written)
+    moves: list[tuple[Path, Path]] = []
+    try:
+        for demo in landed_files(landing, "demo"):
+            aside = landing / _ASIDE / demo.name
+            aside.parent.mkdir(exist_ok=True)
+            demo.replace(aside)
+            moves.append((demo, aside))
+        written.replace(target)
+    except BaseException:
+        # An interrupt may come after the rename: then the demo stays aside.
+        if not target.exists():
+            for demo, aside in moves:
+                aside.replace(demo)
+        raise
+    _flush(landing)
+    return tuple(aside for _, aside in moves)
+
+
+@contextmanager
+def _locked(landing: Path) -> Iterator[None]:
+    """Hold the landing folder against other loads; Windows knows no such lock."""
+    if sys.platform == "win32":
+        yield
+        return
+    handle = os.open(landing, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LoadError(
+                f"Another load is at work in {landing}. Wait for it to end, and try again."
+            ) from None
+        yield
+    finally:
+        os.close(handle)
+
+
+def _flush(path: Path) -> None:
+    """Have the disk hold a file, or the names in a folder, before going on."""
+    if sys.platform == "win32" and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
