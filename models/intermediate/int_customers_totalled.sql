@@ -76,8 +76,8 @@ ranked_countries as (
             order by
                 case when line_type = 'purchase' then 0 else 1 end,
                 invoiced_at desc,
-                country_name,
-                invoice_line_id
+                country_name asc,
+                invoice_line_id asc
         ) as country_rank
 
     from lines
@@ -146,10 +146,10 @@ final as (
 
     from amounts
 
-    left join countries
+    left outer join countries
         on amounts.customer_id = countries.customer_id
 
-    left join visits
+    left outer join visits
         on amounts.customer_id = visits.customer_id
 
 )

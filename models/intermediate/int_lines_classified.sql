@@ -1,5 +1,5 @@
--- One row per invoice line, as delivered: either a line type or the reason why it is set
--- aside. The one place that decides what a line is; everything later filters on it.
+-- One row per invoice line, as delivered: either a line type or the reason why it is
+-- set aside. The one place that decides what a line is; all that follows filters on it.
 
 with
 
@@ -79,7 +79,7 @@ judged as (
 
     cross join as_of
 
-    left join non_product_codes
+    left outer join non_product_codes
         on numbered.stock_code = non_product_codes.stock_code
 
 ),

@@ -1,5 +1,5 @@
--- Clusters are numbered from 1 without a gap, the one with the largest monetary value at
--- its centroid first.
+-- Clusters are numbered from 1 without a gap, the one with the largest monetary value
+-- at its centroid first.
 
 with
 

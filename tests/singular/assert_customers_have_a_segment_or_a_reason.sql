@@ -1,4 +1,5 @@
--- A customer has a cluster with a name, a runner-up and a distance, or a reason why not.
+-- A customer has a cluster with a name, a runner-up and a distance, or a reason why
+-- not.
 
 select
     customer_id,

@@ -1,4 +1,5 @@
--- A line has a line type when it is usable and a reject reason when it is not, never both.
+-- A line has a line type when it is usable and a reject reason when it is not, never
+-- both.
 
 select
     invoice_line_id,

@@ -34,15 +34,15 @@ select
 
 from allocations
 
-inner join lines as returns
-    on allocations.return_line_id = returns.invoice_line_id
+inner join lines as return_lines
+    on allocations.return_line_id = return_lines.invoice_line_id
 
-inner join lines as purchases
-    on allocations.purchase_line_id = purchases.invoice_line_id
+inner join lines as purchase_lines
+    on allocations.purchase_line_id = purchase_lines.invoice_line_id
 
 where
-    purchases.invoiced_at > returns.invoiced_at
-    or purchases.customer_id != returns.customer_id
-    or purchases.stock_code != returns.stock_code
-    or purchases.line_type != 'purchase'
-    or returns.line_type != 'return'
+    purchase_lines.invoiced_at > return_lines.invoiced_at
+    or purchase_lines.customer_id != return_lines.customer_id
+    or purchase_lines.stock_code != return_lines.stock_code
+    or purchase_lines.line_type != 'purchase'
+    or return_lines.line_type != 'return'

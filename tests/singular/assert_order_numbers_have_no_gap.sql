@@ -1,4 +1,5 @@
--- The orders of a customer are numbered 1 to the number of orders, the first one flagged.
+-- The orders of a customer are numbered 1 to the number of orders, the first one
+-- flagged.
 
 select
     customer_id,

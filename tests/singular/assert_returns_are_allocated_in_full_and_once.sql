@@ -1,5 +1,5 @@
--- The allocations of a return add up to its units, and no purchase gives back more units
--- than it sold.
+-- The allocations of a return add up to its units, and no purchase gives back more
+-- units than it sold.
 
 with
 
@@ -64,7 +64,7 @@ select
 
 from lines
 
-left join totals
+left outer join totals
     on lines.invoice_line_id = totals.invoice_line_id
 
 where

@@ -4,16 +4,17 @@ with
 
 digits as (
 
-    select *
-    from (values (1), (2), (3), (4), (5)) as digits (digit)
+    select all_digits.digit
+    from (values (1), (2), (3), (4), (5)) as all_digits (digit)
 
 ),
 
 codes as (
 
-    select cast(
-        100 * recency.digit + 10 * frequency.digit + monetary.digit as string
-    ) as rfm_code
+    select
+        cast(
+            100 * recency.digit + 10 * frequency.digit + monetary.digit as string
+        ) as rfm_code
 
     from digits as recency
 

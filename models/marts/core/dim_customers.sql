@@ -1,5 +1,6 @@
--- One row per known customer with any usable line: what they bought, kept and sent back,
--- what they like, and the keys of their segments. Answers: who are our best customers?
+-- One row per known customer with any usable line: what they bought, kept and sent
+-- back, what they like, and the keys of their segments. Answers: who are our best
+-- customers?
 
 with
 
@@ -88,7 +89,7 @@ ranked as (
         products.product_name,
         row_number() over (
             partition by bought.customer_id
-            order by bought.net_amount desc, bought.stock_code
+            order by bought.net_amount desc, bought.stock_code asc
         ) as product_rank
 
     from bought
@@ -164,10 +165,10 @@ final as (
 
     from customers
 
-    left join favourites
+    left outer join favourites
         on customers.customer_id = favourites.customer_id
 
-    left join segments
+    left outer join segments
         on customers.customer_id = segments.customer_id
 
 )

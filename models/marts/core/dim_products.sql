@@ -1,5 +1,5 @@
--- One row per stock code that any line names: its one name, what it sold and how much of
--- that came back. Answers: what do we sell?
+-- One row per stock code that any line names: its one name, what it sold and how much
+-- of that came back. Answers: what do we sell?
 
 with
 
@@ -73,7 +73,7 @@ ranked as (
                 is_from_usable desc,
                 usable_line_count desc,
                 last_used_at desc,
-                product_description
+                product_description asc
         ) as description_rank,
         count(*) over (partition by stock_code) as description_count
 
@@ -157,10 +157,10 @@ final as (
 
     from codes
 
-    left join names
+    left outer join names
         on codes.stock_code = names.stock_code
 
-    left join totals
+    left outer join totals
         on codes.stock_code = totals.stock_code
 
 )

@@ -89,10 +89,10 @@ netted as (
 
     from lines
 
-    left join returned
+    left outer join returned
         on lines.invoice_line_id = returned.purchase_line_id
 
-    left join settled
+    left outer join settled
         on lines.invoice_line_id = settled.return_line_id
 
 ),

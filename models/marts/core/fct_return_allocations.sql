@@ -215,10 +215,10 @@ unmatched as (
 
     from returns
 
-    left join allocated_by_return
+    left outer join allocated_by_return
         on returns.invoice_line_id = allocated_by_return.return_line_id
 
-    left join return_spans
+    left outer join return_spans
         on returns.invoice_line_id = return_spans.invoice_line_id
 
     where

@@ -1,5 +1,5 @@
--- One row per layer x measure: the row and amount totals that must agree all the way from
--- the delivered lines to the segments. Answers: is anything lost on the way?
+-- One row per layer x measure: the row and amount totals that must agree all the way
+-- from the delivered lines to the segments. Answers: is anything lost on the way?
 
 -- measure, layer, its total, and the layer that it must agree with.
 {%- set controls = [
@@ -261,7 +261,7 @@ final as (
 
     from totals
 
-    left join totals as agreeing
+    left outer join totals as agreeing
         on
             totals.measure = agreeing.measure
             and totals.agrees_with = agreeing.layer

@@ -84,7 +84,7 @@ aged as (
 
     cross join as_of
 
-    left join measured
+    left outer join measured
         on customers.customer_id = measured.customer_id
 
 ),
@@ -112,13 +112,16 @@ scored as (
     select
         customer_id,
         cast(least(5, 1 + floor(
-            5 * cast(customers_less_recent as double) / greatest(customer_count - 1, 1)
+            5 * cast(customers_less_recent as double)
+            / greatest(customer_count - 1, 1)
         )) as bigint) as r_score,
         cast(least(5, 1 + floor(
-            5 * cast(customers_less_frequent as double) / greatest(customer_count - 1, 1)
+            5 * cast(customers_less_frequent as double)
+            / greatest(customer_count - 1, 1)
         )) as bigint) as f_score,
         cast(least(5, 1 + floor(
-            5 * cast(customers_of_less_value as double) / greatest(customer_count - 1, 1)
+            5 * cast(customers_of_less_value as double)
+            / greatest(customer_count - 1, 1)
         )) as bigint) as m_score
 
     from ranked
@@ -164,10 +167,10 @@ final as (
 
     from aged
 
-    left join coded
+    left outer join coded
         on aged.customer_id = coded.customer_id
 
-    left join rfm_segments
+    left outer join rfm_segments
         on cast(coded.rfm_code as string) = rfm_segments.rfm_code
 
 )

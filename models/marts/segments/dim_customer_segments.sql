@@ -1,6 +1,6 @@
--- One row per known customer: the segment mart. Which segment a customer is in, how sure
--- that is, and what to do next. A customer who cannot be clustered keeps a row with the
--- reason.
+-- One row per known customer: the segment mart. Which segment a customer is in, how
+-- sure that is, and what to do next. A customer who cannot be clustered keeps a row
+-- with the reason.
 
 with
 
@@ -75,10 +75,10 @@ final as (
 
     from rfm
 
-    left join clusters
+    left outer join clusters
         on rfm.customer_id = clusters.customer_id
 
-    left join segments
+    left outer join segments
         on clusters.cluster_id = segments.cluster_id
 
 )

@@ -1,0 +1,65 @@
+# `make build` and `make test` are all that most people need; `make help` lists the rest.
+.DEFAULT_GOAL := help
+.PHONY: help env env-dev build test lint format bench docs clean
+
+PYTHON ?= python3
+# A uv of one's own is used; without one, pip puts it in .uv, which works even where
+# the system's pip refuses to install.
+UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
+RUN := .venv/bin/
+
+# Handed on through the environment, so that no shell reads what they hold.
+export DATA VARS
+SHELL := /bin/bash
+
+help:
+	@echo 'make build                      demo data, or what is loaded: build and summary'
+	@echo 'make build DATA="my lines.xlsx" load a file first (xlsx, csv, tsv, parquet)'
+	@echo "make build VARS='{...}'         set vars; dbt_project.yml lists them"
+	@echo 'make test                       all that CI runs'
+	@echo 'make format                     format Python and SQL'
+	@echo 'make bench                      time and memory against two yardsticks'
+	@echo 'make docs                       the dbt docs site, in target/'
+	@echo 'make clean                      remove built files; landing and warehouse stay'
+
+.uv/bin/uv:
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { \
+	    echo 'Neither uv nor pip was found. Install one of them: https://docs.astral.sh/uv'; \
+	    exit 1; }
+	@echo 'Installing uv into .uv'
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .uv uv
+
+env: $(UV)
+	@$(UV) sync --quiet --inexact
+
+env-dev: $(UV)
+	@$(UV) sync --quiet --inexact --group dev
+
+build: env
+	@$(RUN)retail-segments build $${DATA:+--data "$$DATA"} $${VARS:+--vars "$$VARS"}
+
+test: env-dev lint
+	$(RUN)pytest
+
+lint: env-dev
+	$(UV) lock --check
+	$(RUN)ruff check .
+	$(RUN)ruff format --check .
+	$(RUN)mypy
+	$(RUN)sqlfluff lint --processes 2 models tests/singular analyses
+
+format: env-dev
+	$(RUN)ruff check --fix .
+	$(RUN)ruff format .
+	$(RUN)sqlfluff fix models tests/singular analyses
+
+bench: env
+	@$(UV) sync --quiet --inexact --group bench
+	$(RUN)python bench/run.py $${DATA:+"$$DATA"}
+
+docs: env
+	$(RUN)dbt docs generate --static
+	@echo 'Open target/static_index.html'
+
+clean:
+	rm -rf target logs .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -1,0 +1,111 @@
+"""Run `dbt build` with a progress bar, and show what came of it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dbt.cli.main import dbtRunner
+from dbt_common.events.base_types import EventMsg
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+
+class BuildError(Exception):
+    """A build that cannot start, or that failed; the message says why."""
+
+
+def warehouse_path() -> Path:
+    """Return the DuckDB file that the project builds.
+
+    Returns
+    -------
+    Path
+        ``DUCKDB_PATH``, or ``warehouse/retail_segments.duckdb`` below the current
+        folder.
+    """
+    return Path(os.environ.get("DUCKDB_PATH") or "warehouse/retail_segments.duckdb")
+
+
+def check_vars(text: str) -> dict[str, Any]:
+    """Read dbt vars as they are given on the command line.
+
+    Parameters
+    ----------
+    text : str
+        A YAML mapping such as ``{cluster_count: 5}``; empty for none.
+
+    Returns
+    -------
+    dict
+        The vars.
+
+    Raises
+    ------
+    BuildError
+        If the text is no YAML mapping. What a var may hold is checked by dbt.
+
+    Examples
+    --------
+    >>> check_vars("{cluster_count: 5}")
+    {'cluster_count': 5}
+    """
+    try:
+        values = yaml.safe_load(text) if text.strip() else {}
+    except (yaml.YAMLError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise BuildError(
+            f"The vars {text!r} cannot be read as YAML: {reason}. "
+            "Give a mapping such as '{cluster_count: 5, as_of_date: 2011-09-09}'."
+        ) from error
+    if not isinstance(values, dict):
+        raise BuildError(
+            f"The vars {text!r} are no mapping. "
+            "Give one such as '{cluster_count: 5, as_of_date: 2011-09-09}'."
+        )
+    return values
+
+
+def build_project(dbt_vars: str, console: Console) -> None:
+    """Run `dbt build` in the current folder.
+
+    Parameters
+    ----------
+    dbt_vars : str
+        Vars as a YAML mapping; empty for none.
+    console : Console
+        Where the progress bar is drawn.
+
+    Raises
+    ------
+    BuildError
+        If the folder holds no dbt project, or a model or a gate failed.
+    """
+    if not Path("dbt_project.yml").exists():
+        raise BuildError(
+            f"{Path.cwd()} holds no dbt_project.yml. Run this in the project's folder."
+        )
+    arguments = ["--quiet", "--warn-error", "build"]
+    if check_vars(dbt_vars):
+        arguments += ["--vars", dbt_vars]
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("Building", total=None)
+
+        def advance(event: EventMsg) -> None:
+            # Every node that starts says how many there are.
+            total = getattr(event.data, "total", 0)
+            if event.info.name in {"LogStartLine", "LogHookStartLine"} and total:
+                progress.update(task, total=total)
+            if event.info.name == "NodeFinished":
+                progress.advance(task)
+
+        result = dbtRunner(callbacks=[advance]).invoke(arguments)
+
+    if not result.success:
+        raise BuildError(
+            "The build failed; what is wrong is said above, and in full in "
+            "logs/dbt.log. Tables of models that come after the failure are as the "
+            "last build left them."
+        )
