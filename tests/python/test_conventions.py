@@ -1,0 +1,213 @@
+"""The house rules, checked on what dbt itself has parsed and on the files."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from dbt.cli.main import dbtRunner
+
+ROOT = Path(__file__).parents[2]
+PREFIXES = {
+    "staging": ("stg_",),
+    "intermediate": ("int_",),
+    "ml": ("ml_",),
+    "marts": ("dim_", "fct_", "rpt_"),
+}
+
+
+def _parse():
+    before = Path.cwd()
+    os.chdir(ROOT)
+    try:
+        result = dbtRunner().invoke(["parse", "--quiet", "--no-partial-parse"])
+    finally:
+        os.chdir(before)
+    assert result.success, result.exception
+    return result.result
+
+
+MANIFEST = _parse()
+NODES = list(MANIFEST.nodes.values())
+MODELS = [node for node in NODES if node.resource_type == "model"]
+SEEDS = [node for node in NODES if node.resource_type == "seed"]
+TESTS = [node for node in NODES if getattr(node, "test_metadata", None)]
+
+
+def _layer(model):
+    return Path(model.path).parts[0]
+
+
+def _named(nodes):
+    return pytest.mark.parametrize("node", nodes, ids=lambda node: node.name)
+
+
+every_model = _named(MODELS)
+every_sql_model = _named([model for model in MODELS if model.language == "sql"])
+every_mart = _named([model for model in MODELS if _layer(model) == "marts"])
+
+
+@every_model
+def test_prefix_tells_the_layer(node):
+    assert node.name.startswith(PREFIXES[_layer(node)])
+
+
+@every_model
+def test_yaml_lies_beside_the_model(node):
+    yaml_path = Path(node.original_file_path).with_suffix(".yml")
+    assert node.patch_path
+    assert node.patch_path.endswith(str(yaml_path))
+
+
+@every_model
+def test_model_says_its_grain_first(node):
+    assert node.description.startswith("One row")
+
+
+@every_model
+def test_file_says_its_grain_first(node):
+    first_line = node.raw_code.strip().splitlines()[0]
+    assert first_line.startswith(("-- One row", '"""One row')), first_line
+
+
+@every_model
+def test_every_declared_column_is_described(node):
+    assert [c.name for c in node.columns.values() if not c.description.strip()] == []
+
+
+@every_model
+def test_schema_is_the_layer(node):
+    assert node.schema == _layer(node)
+
+
+@every_sql_model
+def test_sql_ends_in_final(node):
+    assert node.raw_code.rstrip().endswith("select * from final")
+
+
+@every_sql_model
+def test_sql_uses_no_dialect_of_one_engine(node):
+    code = re.sub(r"--.*", "", node.raw_code)
+    refused = r"\bqualify\b|::|\bvarchar\b|\blist_|\bgroup by all\b|\bstrftime\b"
+    assert re.findall(refused, code) == []
+
+
+@every_mart
+def test_every_mart_keeps_a_contract(node):
+    assert node.config.contract.enforced
+    assert all(column.data_type for column in node.columns.values())
+
+
+@every_mart
+def test_every_mart_has_a_key_that_is_tested(node):
+    keys = [
+        test
+        for test in TESTS
+        if node.unique_id in test.depends_on.nodes
+        and test.test_metadata.name in ("unique", "unique_combination")
+    ]
+    assert keys
+
+
+@_named([model for model in MODELS if model.language == "python"])
+def test_python_models_only_wrap(node):
+    code = node.raw_code
+    assert len(re.findall(r"^def ", code, flags=re.M)) == 1
+    assert len(code.splitlines()) <= 60
+
+
+@_named(SEEDS)
+def test_seeds_are_small_and_described(node):
+    lines = (ROOT / node.original_file_path).read_text().splitlines()
+    assert len(lines) <= 200
+    assert set(lines[0].split(",")) == set(node.columns)
+    assert all(column.description for column in node.columns.values())
+
+
+def test_only_the_insight_marts_read_the_ml_layer():
+    readers = {
+        _layer(model)
+        for model in MODELS
+        for parent in model.depends_on.nodes
+        if parent.split(".")[-1].startswith("ml_")
+    }
+    assert readers <= {"ml", "marts"}
+
+
+def test_only_staging_reads_sources():
+    readers = {
+        _layer(model)
+        for model in MODELS
+        if any(parent.startswith("source.") for parent in model.depends_on.nodes)
+    }
+    assert readers == {"staging"}
+
+
+def test_every_glossary_entry_is_used():
+    entries = set(
+        re.findall(r"{% docs (\w+) %}", (ROOT / "models/_glossary.md").read_text())
+    )
+    used = set()
+    for path in [*ROOT.glob("models/**/*.yml"), *ROOT.glob("seeds/*.yml")]:
+        used |= set(re.findall(r"doc\('(\w+)'\)", path.read_text()))
+    assert entries == used
+
+
+def test_every_singular_test_is_described():
+    declared = yaml.safe_load((ROOT / "tests/singular/_singular.yml").read_text())
+    names = {test["name"] for test in declared["data_tests"]}
+    assert names == {path.stem for path in (ROOT / "tests/singular").glob("*.sql")}
+    assert all(name.startswith("assert_") for name in names)
+
+
+def test_every_reject_reason_in_the_sql_is_explained_in_the_seed():
+    rows = (ROOT / "seeds/reject_reasons.csv").read_text().splitlines()
+    explained = {row.split(",")[0] for row in rows[1:]}
+    node = next(node for node in MODELS if node.name == "int_lines_classified")
+    reasons, _ = node.raw_code.split("end as reject_reason")
+    assert set(re.findall(r"then '(\w+)'", reasons)) == explained
+
+
+def test_vars_are_validated():
+    """Every var of the project is one that `validate_vars` knows, and the reverse."""
+    project = yaml.safe_load((ROOT / "dbt_project.yml").read_text())
+    macro = (ROOT / "macros/validate_vars.sql").read_text()
+    known = re.search(r"known = \[(.*?)\]", macro, flags=re.S)
+    assert known
+    assert set(project["vars"]) == set(re.findall(r'"(\w+)"', known.group(1)))
+
+
+@pytest.mark.parametrize(
+    ("test", "arguments", "message"),
+    [
+        ("accepted_range", {}, "give min_value, max_value or both"),
+        ("unique_combination", {"columns": "customer_id"}, "a list of two or more"),
+        ("unique_combination", {"columns": ["customer_id"]}, "a list of two or more"),
+        ("relationships_both_ways", {"to": "ref('dim_customers')"}, "give to and field"),
+    ],
+)
+def test_generic_tests_refuse_bad_arguments(test, arguments, message):
+    from jinja2 import Environment
+
+    source = (ROOT / f"tests/generic/{test}.sql").read_text()
+    source = re.sub(r"{%-? test (\w+)\(", r"{% macro test_\1(", source)
+    source = source.replace("{% endtest %}", "{% endmacro %}")
+
+    class Refused(Exception):
+        pass
+
+    def refuse(text):
+        raise Refused(text)
+
+    exceptions = type("exceptions", (), {"raise_compiler_error": staticmethod(refuse)})
+    module = Environment(autoescape=True).from_string(
+        source, globals={"exceptions": exceptions}
+    ).module
+    given = {"model": "m", "column_name": "c", "field": None, **arguments}
+    if test == "unique_combination":
+        given = {"model": "m", **arguments}
+    elif test == "accepted_range":
+        given = {"model": "m", "column_name": "c", **arguments}
+    with pytest.raises(Refused, match=message):
+        getattr(module, f"test_{test}")(**given)
