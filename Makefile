@@ -54,7 +54,6 @@ format: env-dev
 	$(RUN)sqlfluff fix models tests/singular analyses
 
 bench: env
-	@$(UV) sync --quiet --inexact --group bench
 	$(RUN)python bench/run.py $${DATA:+"$$DATA"}
 
 docs: env

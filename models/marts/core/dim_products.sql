@@ -44,8 +44,8 @@ described as (
     select
         stock_code,
         product_description,
-        max(case when line_type = 'purchase' then 1 else 0 end) as is_from_purchase,
-        max(case when is_usable then 1 else 0 end) as is_from_usable,
+        sum(case when line_type = 'purchase' then 1 else 0 end)
+            as purchase_line_count,
         sum(case when is_usable then 1 else 0 end) as usable_line_count,
         max(invoiced_at) as last_used_at
 
@@ -69,8 +69,7 @@ ranked as (
         row_number() over (
             partition by stock_code
             order by
-                is_from_purchase desc,
-                is_from_usable desc,
+                purchase_line_count desc,
                 usable_line_count desc,
                 last_used_at desc,
                 product_description asc
