@@ -2,13 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from dbt.cli.main import dbtRunner
-from dbt_common.events.base_types import EventMsg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+if TYPE_CHECKING:
+    from dbt_common.events.base_types import EventMsg
 
 
 class BuildError(Exception):
@@ -81,6 +82,9 @@ def build_project(dbt_vars: str, console: Console) -> None:
     BuildError
         If the folder holds no dbt project, or a model or a gate failed.
     """
+    # Importing dbt takes a second, which no other command has to wait for.
+    from dbt.cli.main import dbtRunner
+
     if not Path("dbt_project.yml").exists():
         raise BuildError(
             f"{Path.cwd()} holds no dbt_project.yml. Run this in the project's folder."
@@ -93,7 +97,7 @@ def build_project(dbt_vars: str, console: Console) -> None:
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("Building", total=None)
 
-        def advance(event: EventMsg) -> None:
+        def advance(event: "EventMsg") -> None:
             # Every node that starts says how many there are.
             total = getattr(event.data, "total", 0)
             if event.info.name in {"LogStartLine", "LogHookStartLine"} and total:

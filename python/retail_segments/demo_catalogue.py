@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+Ids = npt.NDArray[np.int64]
+
 PRODUCT_COUNT = 3_500
 FAMILY_COUNT = 160
 ODD_CODE_COUNT = 15
@@ -124,6 +126,10 @@ class Catalogue:
                 texts += [text, text.lower(), f"{text}  ", text.replace(" ", "  ", 1)]
         texts += NOTES
         return pd.DataFrame({"description_id": range(len(texts)), "description": texts})
+
+    def description_ids(self, item: Ids, is_renamed: npt.NDArray[np.bool_]) -> Ids:
+        """Return the number of each item's clean description."""
+        return (2 * item + is_renamed) * len(DESCRIPTION_DIRT)
 
     @property
     def first_note_id(self) -> int:

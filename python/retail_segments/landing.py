@@ -2,7 +2,7 @@
 
 Every loaded file is one Parquet file, ``<kind>-<hash>.parquet``. The glob
 ``landing/*.parquet`` therefore always shows whole files of one kind: what is being
-written lies in a folder of its own, and demo lines are put aside before real ones appear.
+written lies in a folder of its own, and demo lines go aside before real ones appear.
 """
 
 import os
@@ -240,7 +240,7 @@ def _locked(landing: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise LoadError(
-                f"Another load is at work in {landing}. Wait for it to end, and try again."
+                f"Another load is at work in {landing}. Try again when it has ended."
             ) from None
         yield
     finally:

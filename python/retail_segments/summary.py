@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from retail_segments.build import BuildError
+
 EXAMPLE_QUERY = (
     "select segment_name, count(*) as customers, sum(monetary_value) as revenue "
     "from marts.dim_customer_segments group by segment_name order by revenue desc"
@@ -73,11 +75,11 @@ def print_summary(warehouse: Path, console: Console) -> None:
 
     Raises
     ------
-    FileNotFoundError
+    BuildError
         If there is no warehouse yet.
     """
     if not warehouse.exists():
-        raise FileNotFoundError(
+        raise BuildError(
             f"There is no warehouse at {warehouse}. Run `make build` first."
         )
     with duckdb.connect(str(warehouse), read_only=True) as connection:
