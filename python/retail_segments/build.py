@@ -83,6 +83,7 @@ def build_project(dbt_vars: str, console: Console) -> None:
         If the folder holds no dbt project, or a model or a gate failed.
     """
     # Importing dbt takes a second, which no other command has to wait for.
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
     if not Path("dbt_project.yml").exists():
@@ -106,6 +107,8 @@ def build_project(dbt_vars: str, console: Console) -> None:
                 progress.advance(task)
 
         result = dbtRunner(callbacks=[advance]).invoke(arguments)
+        # Or the file stays open for writing, and nobody could read it.
+        DuckDBConnectionManager.close_all_connections()
 
     if not result.success:
         raise BuildError(

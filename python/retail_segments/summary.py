@@ -167,6 +167,6 @@ def _example(warehouse: Path) -> str:
         f"import duckdb; duckdb.connect({str(warehouse)!r}, read_only=True)"
         f".sql('{EXAMPLE_QUERY}').show()"
     )
-    # Within double quotes a shell expands these; then the uglier quoting is the safe one.
+    # A shell expands these within double quotes; then the uglier quoting is safe.
     quoted = shlex.quote(code) if set(code) & set('"$`\\!') else f'"{code}"'
     return f"{shlex.quote(str(python))} -c {quoted}"
