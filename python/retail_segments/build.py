@@ -28,6 +28,18 @@ def warehouse_path() -> Path:
     return Path(os.environ.get("DUCKDB_PATH") or "warehouse/retail_segments.duckdb")
 
 
+def marts_schema() -> str:
+    """Return the schema that the marts are in.
+
+    Returns
+    -------
+    str
+        ``marts``, after ``SCHEMA_PREFIX`` and an underscore where that is set.
+    """
+    prefix = os.environ.get("SCHEMA_PREFIX", "main")
+    return "marts" if prefix in {"main", "default"} else f"{prefix}_marts"
+
+
 def check_vars(text: str) -> dict[str, Any]:
     """Read dbt vars as they are given on the command line.
 
@@ -95,7 +107,10 @@ def build_project(dbt_vars: str, console: Console) -> None:
         arguments += ["--vars", dbt_vars]
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    hidden = not console.is_terminal
+    with Progress(
+        *columns, console=console, transient=True, disable=hidden
+    ) as progress:
         task = progress.add_task("Building", total=None)
 
         def advance(event: "EventMsg") -> None:
@@ -108,7 +123,7 @@ def build_project(dbt_vars: str, console: Console) -> None:
 
         result = dbtRunner(callbacks=[advance]).invoke(arguments)
         # Or the file stays open for writing, and nobody could read it.
-        DuckDBConnectionManager.close_all_connections()
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
 
     if not result.success:
         raise BuildError(

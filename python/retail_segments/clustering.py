@@ -163,9 +163,7 @@ def assign_clusters(
 
     scaled_value = scale_features(customers, features=[value], transform=transform)
     numbers = _number_by_value(labels, scaled_value[:, 0], n_clusters)
-    others = np.where(
-        np.arange(n_clusters) == labels[:, np.newaxis], np.inf, distances
-    )
+    others = np.where(np.arange(n_clusters) == labels[:, np.newaxis], np.inf, distances)
     settings = {
         "as_of": as_of,
         "features": list(features),

@@ -10,16 +10,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from retail_segments.build import BuildError
+from retail_segments.build import BuildError, marts_schema
 
 EXAMPLE_QUERY = (
     "select segment_name, count(*) as customers, sum(monetary_value) as revenue "
-    "from marts.dim_customer_segments group by segment_name order by revenue desc"
+    "from {schema}.dim_customer_segments group by segment_name order by revenue desc"
 )
 
 _LINES = """
     select measure, layer, total
-    from marts.rpt_control_totals
+    from rpt_control_totals
     where
         measure in ('line_count', 'line_amount')
         and layer in ('delivered', 'used', 'set_aside')
@@ -30,7 +30,7 @@ _REASONS = """
         reject_reason,
         count(*) as line_count,
         coalesce(sum(line_amount), 0) as line_amount
-    from marts.fct_rejected_lines
+    from fct_rejected_lines
     group by reject_reason
     order by line_count desc, reject_reason
 """
@@ -41,7 +41,7 @@ _CUSTOMERS = """
         count(*) as customer_count,
         sum(monetary_value) as monetary_value,
         max(snapshot_date) as snapshot_date
-    from marts.dim_customer_segments
+    from dim_customer_segments
     group by unclustered_reason
     order by unclustered_reason nulls first
 """
@@ -56,8 +56,8 @@ _SEGMENTS = """
         median(customers.recency_days) as recency_days,
         median(customers.frequency) as frequency,
         median(customers.monetary_value) as monetary_value
-    from marts.dim_segments as segments
-    inner join marts.dim_customer_segments as customers using (cluster_id)
+    from dim_segments as segments
+    inner join dim_customer_segments as customers using (cluster_id)
     group by all
     order by segments.cluster_id
 """
@@ -83,6 +83,7 @@ def print_summary(warehouse: Path, console: Console) -> None:
             f"There is no warehouse at {warehouse}. Run `make build` first."
         )
     with duckdb.connect(str(warehouse), read_only=True) as connection:
+        connection.execute("set search_path = ?", [marts_schema()])
         console.print()
         console.print(_line_table(connection))
         console.print()
@@ -163,9 +164,10 @@ def _example(warehouse: Path) -> str:
     python = Path(sys.executable)
     if python.is_relative_to(Path.cwd()):
         python = python.relative_to(Path.cwd())
+    query = EXAMPLE_QUERY.format(schema=marts_schema())
     code = (
         f"import duckdb; duckdb.connect({str(warehouse)!r}, read_only=True)"
-        f".sql('{EXAMPLE_QUERY}').show()"
+        f".sql('{query}').show()"
     )
     # A shell expands these within double quotes; then the uglier quoting is safe.
     quoted = shlex.quote(code) if set(code) & set('"$`\\!') else f'"{code}"'
