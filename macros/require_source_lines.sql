@@ -5,7 +5,8 @@
         and flags.WHICH in ("build", "run", "test") -%}
         {%- set folder = env_var("LANDING_PATH", "landing") -%}
         {%- set files = run_query(
-            "select count(*) from glob('" ~ folder | replace("'", "''") ~ "/*.parquet')"
+            "select count(*) from glob('"
+            ~ folder | replace("'", "''") | replace("[", "[[]") ~ "/*.parquet')"
         ) -%}
         {%- if files.columns[0].values()[0] == 0 -%}
             {%- do exceptions.raise_compiler_error(
