@@ -1,6 +1,6 @@
 # `make build` and `make test` are all that most people need; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help env env-dev build test lint format bench docs clean
+.PHONY: help env env-dev build test lint format bench picture docs clean
 
 PYTHON ?= python3
 # A uv of one's own is used; without one, pip puts it in .uv, which works even where
@@ -55,6 +55,9 @@ format: env-dev
 
 bench: env
 	$(RUN)python bench/run.py $${DATA:+"$$DATA"}
+
+picture: env-dev
+	$(RUN)python docs/picture.py
 
 docs: env
 	$(RUN)dbt docs generate --static

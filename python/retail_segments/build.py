@@ -79,6 +79,20 @@ def check_vars(text: str) -> dict[str, Any]:
     return values
 
 
+def check_project() -> None:
+    """Check that the current folder is the project's.
+
+    Raises
+    ------
+    BuildError
+        If it holds no dbt project.
+    """
+    if not Path("dbt_project.yml").exists():
+        raise BuildError(
+            f"{Path.cwd()} holds no dbt_project.yml. Run this in the project's folder."
+        )
+
+
 def build_project(dbt_vars: str, console: Console) -> None:
     """Run `dbt build` in the current folder.
 
@@ -92,16 +106,12 @@ def build_project(dbt_vars: str, console: Console) -> None:
     Raises
     ------
     BuildError
-        If the folder holds no dbt project, or a model or a gate failed.
+        If a model or a gate failed.
     """
     # Importing dbt takes a second, which no other command has to wait for.
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
-    if not Path("dbt_project.yml").exists():
-        raise BuildError(
-            f"{Path.cwd()} holds no dbt_project.yml. Run this in the project's folder."
-        )
     arguments = ["--quiet", "--warn-error", "build"]
     if check_vars(dbt_vars):
         arguments += ["--vars", dbt_vars]

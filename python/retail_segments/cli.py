@@ -7,7 +7,13 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from retail_segments.build import BuildError, build_project, check_vars, warehouse_path
+from retail_segments.build import (
+    BuildError,
+    build_project,
+    check_project,
+    check_vars,
+    warehouse_path,
+)
 from retail_segments.demo import write_demo
 from retail_segments.download import (
     DATA_SET_URL,
@@ -167,6 +173,7 @@ def build(data: Path | None, dbt_vars: str) -> None:
     With nothing loaded, demo lines are made first.
     """
     with _spoken_errors():
+        check_project()
         source_table = check_vars(dbt_vars).get("source_table")
         if data is not None:
             _load_data(data)
