@@ -14,7 +14,6 @@ from retail_segments.build import (
     check_vars,
     warehouse_path,
 )
-from retail_segments.demo import write_demo
 from retail_segments.download import (
     DATA_SET_URL,
     ContentError,
@@ -204,6 +203,9 @@ def _load_data(data: Path) -> None:
 
 
 def _load_demo(customers: int, seed: int) -> None:
+    # Importing pandas takes a second, which no other command has to wait for.
+    from retail_segments.demo import write_demo
+
     with LateBar() as bar:
         files = write_demo(
             _DEMO_FOLDER,
