@@ -61,7 +61,11 @@ def main() -> None:
         ylabel="monetary value, net of returns",
         title="Customers by segment",
     )
-    legend = scatter.legend(frameon=False, loc="lower left", fontsize=8, markerscale=2)
+    for axis in (scatter.xaxis, scatter.yaxis):
+        axis.set_major_formatter("{x:,.0f}")
+    legend = scatter.legend(
+        loc="lower left", fontsize=8, markerscale=2, framealpha=0.9, edgecolor="none"
+    )
     for handle in legend.legend_handles:
         handle.set_alpha(1)
 
