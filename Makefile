@@ -39,7 +39,7 @@ build: env
 	@$(RUN)retail-segments build $${DATA:+--data "$$DATA"} $${VARS:+--vars "$$VARS"}
 
 test: env-dev lint
-	$(RUN)pytest
+	$(RUN)pytest --numprocesses 2 --dist loadfile
 
 lint: env-dev
 	$(UV) lock --check

@@ -2,10 +2,13 @@
     table has the names that `source_columns` maps, and may lack the optional ones. -#}
 {% macro source_column(attribute, is_optional=false) -%}
 
-    {%- set mapped = var("source_columns").get(attribute) -%}
+    {#- Anything but a mapping is refused by `validate_vars`, once models are parsed. -#}
+    {%- set names = var("source_columns") if var("source_columns") is mapping else {} -%}
+
     {%- if not var("source_table") -%} {{ attribute }}
-    {%- elif mapped -%} {{ adapter.quote(mapped | replace('"', '""')) }}
-    {%- elif is_optional -%} cast(null as string)
+    {%- elif names.get(attribute) -%}
+        {{ adapter.quote(names[attribute] | replace('"', '""')) }}
+    {%- elif is_optional and not source_has(attribute) -%} cast(null as string)
     {%- else -%} {{ attribute }}
     {%- endif -%}
 

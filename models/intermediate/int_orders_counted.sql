@@ -31,7 +31,7 @@ final as (
         cast(sum(counted_amount) as decimal(18, 4)) as counted_amount,
 
         -- times
-        min(invoiced_at) as ordered_at
+        min(case when counted_quantity > 0 then invoiced_at end) as ordered_at
 
     from lines
 

@@ -66,7 +66,7 @@ delivered as (
     select
         count(*) as line_count,
         sum(try_cast(
-            cast(quantity as decimal(18, 0)) * unit_price as decimal(18, 4)
+            cast(quantity as decimal(19, 0)) * unit_price as decimal(18, 4)
         )) as line_amount
 
     from {{ ref('stg_online_retail__lines') }}

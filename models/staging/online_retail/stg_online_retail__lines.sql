@@ -82,8 +82,8 @@ cleaned as (
         upper(nullif(trim(cast(invoice_no as string)), '')) as invoice_number,
         upper(nullif(trim(cast(stock_code as string)), '')) as stock_code,
         -- Spreadsheets hand an id over as a decimal: 17850.0.
-        regexp_replace(
-            nullif(trim(cast(customer_id as string)), ''), '[.]0+$', ''
+        nullif(
+            regexp_replace(trim(cast(customer_id as string)), '[.]0+$', ''), ''
         ) as customer_id,
 
         nullif(trim(cast(description as string)), '') as product_description,
@@ -166,8 +166,9 @@ final as (
         -- measures
         quantity,
         unit_price,
+        -- 19 digits, so that the product has room to be found too large.
         try_cast(
-            cast(quantity as decimal(18, 0)) * unit_price as decimal(18, 4)
+            cast(quantity as decimal(19, 0)) * unit_price as decimal(18, 4)
         ) as line_amount,
 
         -- flags
