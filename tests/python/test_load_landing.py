@@ -258,17 +258,8 @@ def test_a_bar_appears_at_a_terminal_once_it_takes_long(monkeypatch):
 # The real data set, where it lies beside the project.
 
 
-def real_data():
-    beside = Path(__file__).parents[3] / "shared/data/online_retail.parquet"
-    return Path(os.environ.get("RETAIL_SEGMENTS_REAL_DATA") or beside)
-
-
-@pytest.mark.skipif(
-    not real_data().exists(),
-    reason="the real data set is not there: set RETAIL_SEGMENTS_REAL_DATA to its file",
-)
-def test_the_real_data_set_lands_whole():
-    report = load_one(real_data())
+def test_the_real_data_set_lands_whole(real_file):
+    report = load_one(real_file)
     assert (report.line_count, report.unreadable_count, report.notes) == (541909, 0, ())
     assert landed(
         "sum(quantity * unit_price), count(*) filter (customer_id is null), "
