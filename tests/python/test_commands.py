@@ -108,6 +108,15 @@ def test_the_demo_is_built_and_summed_up(shop, demo_build):
     assert all(name in demo_build.stdout for (name,) in names)
 
 
+def test_the_warehouse_can_be_read_by_duckdb_1(shop, demo_build):
+    assert demo_build.returncode == 0
+    with duckdb.connect(str(shop / WAREHOUSE), read_only=True) as connection:
+        [(tags,)] = connection.execute(
+            "select tags from duckdb_databases() where database_name = 'shop'"
+        ).fetchall()
+    assert tags["storage_version"].startswith("v1.")
+
+
 def test_the_example_query_runs_when_pasted(shop, demo_build):
     command = next(
         line.removeprefix("Query it").strip()
