@@ -369,6 +369,12 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Models]:
 
 
 @pytest.fixture(scope="session")
+def net_models(models: Callable[..., Models]) -> Models:
+    """Compile the models as they are by default."""
+    return models()
+
+
+@pytest.fixture(scope="session")
 def real_file() -> Path:
     """Find the UCI Online Retail data set, which lies beside the project, not in it."""
     return REAL_DATA.resolve()

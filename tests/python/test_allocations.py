@@ -66,11 +66,6 @@ def in_order(allocation):
     return allocation.return_id, allocation.purchase_id or ""
 
 
-@pytest.fixture(scope="session")
-def net_models(models):
-    return models()
-
-
 @settings(max_examples=120)
 @given(drawn=lines)
 def test_allocations_equal_a_queue(net_models, drawn):

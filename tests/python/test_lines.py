@@ -151,11 +151,6 @@ def judge(rows, as_of_date=None):
 
 
 @pytest.fixture(scope="session")
-def net_models(models):
-    return models()
-
-
-@pytest.fixture(scope="session")
 def dated_models(models):
     return models(as_of_date=AS_OF_DATE)
 
