@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import oracle
-import pytest
 from conftest import lists_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
