@@ -6,7 +6,6 @@ with
 lines as (
 
     select
-        invoice_line_id,
         stock_code,
         product_description,
         is_usable,

@@ -19,7 +19,6 @@ lines as (
         line_type,
         quantity,
         unit_price,
-        line_amount,
         is_guest,
         invoiced_at
 

@@ -8,8 +8,7 @@ customers as (
 
     select
         customer_id,
-        order_count,
-        line_count
+        order_count
 
     from {{ ref('int_customers_totalled') }}
 

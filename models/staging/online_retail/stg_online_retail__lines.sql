@@ -40,7 +40,7 @@ source as (
 ),
 
 -- A cast from 1.5 to a whole number rounds, so quantities are read as decimals first.
--- The casts cost nothing where the column has the type already.
+-- A cast of a date or a price costs nothing where the column has the type already.
 typed as (
 
     select
