@@ -1,10 +1,10 @@
-"""One row per customer with an RFM score: the K-Means cluster they are in.
+"""One row per customer with an RFM score: the cluster that Python places them in.
 
-Only reads and writes here. The method is `retail_segments.clustering`, which knows
-nothing of dbt and has its own tests in `tests/python/`.
+Only reads and writes here. The method is `retail_segments.cluster_models`. People read
+dim_customer_segments, which SQL fills from the same model; a gate says that both agree.
 """
 
-from retail_segments.clustering import assign_clusters
+from retail_segments.cluster_models import label_customers
 
 
 def model(dbt, session):  # noqa: ARG001
@@ -17,14 +17,6 @@ def model(dbt, session):  # noqa: ARG001
         .df()
     )
 
-    return assign_clusters(
-        customers,
-        key="customer_id",
-        features=dbt.config.meta_get("features"),
-        value="monetary_value",
-        as_of=str(customers["snapshot_date"].max())[:10],
-        transform=dbt.config.meta_get("transform"),
-        n_clusters=dbt.config.meta_get("n_clusters"),
-        random_state=dbt.config.meta_get("random_state"),
-        n_init=dbt.config.meta_get("n_init"),
+    return label_customers(
+        dbt.ref("ml_cluster_models").df(), customers, key="customer_id"
     )
