@@ -35,7 +35,8 @@
                 29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28,
                 31, 30, 31, 30, 31, 31, 30, 31, 30, 31,
             ] -%}
-            {%- if year >= 1990 and 1 <= month <= 12 and 1 <= day <= lengths[month - 1] -%}
+            {%- if 1990 <= year <= 2101 and 1 <= month <= 12
+                and 1 <= day <= lengths[month - 1] -%}
                 {%- set is_date.value = true -%}
             {%- endif -%}
         {%- endif -%}

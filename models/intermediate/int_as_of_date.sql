@@ -1,5 +1,6 @@
 -- One row: the day at whose start everything is seen. Given by the var as_of_date, or
--- the day after the last line that can be read.
+-- the day after the last line that can be read. Later lines are not known yet, so they
+-- do not move the other two days either.
 
 with
 
@@ -8,6 +9,10 @@ lines as (
     select invoiced_at
 
     from {{ ref('stg_online_retail__lines') }}
+    {%- if var('as_of_date') %}
+
+    where invoiced_at < cast('{{ var("as_of_date") }}' as date)
+    {%- endif %}
 
 ),
 

@@ -1,22 +1,19 @@
--- One row per customer x invoice that counts as a purchase under purchase_basis: what
--- RFM and cohorts are made of. An invoice of which nothing was kept is no visit.
+-- One row per customer x invoice that counts as a purchase under purchase_basis, as it
+-- is now. An invoice of which nothing was kept is no visit.
 
 with
 
-lines as (
+orders as (
 
     select
         invoice_number,
         customer_id,
-        counted_quantity,
         counted_amount,
-        invoiced_at
+        ordered_at
 
-    from {{ ref('fct_invoice_lines') }}
+    from {{ ref('int_orders_versioned') }}
 
-    where
-        not is_guest
-        and quantity > 0
+    where known_until is null
 
 ),
 
@@ -28,18 +25,12 @@ final as (
         customer_id,
 
         -- measures
-        cast(sum(counted_amount) as decimal(18, 4)) as counted_amount,
+        counted_amount,
 
         -- times
-        min(case when counted_quantity > 0 then invoiced_at end) as ordered_at
+        ordered_at
 
-    from lines
-
-    group by
-        invoice_number,
-        customer_id
-
-    having sum(counted_quantity) > 0
+    from orders
 
 )
 

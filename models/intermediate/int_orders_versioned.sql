@@ -1,0 +1,249 @@
+-- One row per customer x purchase invoice x period during which it counted the same
+-- under purchase_basis: what RFM is made of, as it was known at any time. A period
+-- begins with a line of the invoice or with a return. There is no row for the time
+-- during which nothing of the invoice is kept: it is no visit then.
+--
+-- Returns are matched first in first out, which never looks ahead, so what was known at
+-- a time is what was bought by then less the returns matched by then.
+
+with
+
+lines as (
+
+    select
+        invoice_line_id,
+        invoice_number,
+        customer_id,
+        quantity,
+        line_amount,
+        counted_quantity,
+        invoiced_at
+
+    from {{ ref('fct_invoice_lines') }}
+
+    where
+        is_counted
+        and not is_guest
+
+),
+
+allocations as (
+
+    select
+        purchase_line_id,
+        allocated_quantity,
+        allocated_amount,
+        returned_at
+
+    from {{ ref('fct_return_allocations') }}
+
+    where purchase_line_id is not null
+
+),
+
+-- Lines of an invoice can be written at several instants.
+purchases as (
+
+    select
+        invoice_number,
+        customer_id,
+        invoiced_at,
+        sum(quantity) as quantity,
+        sum(line_amount) as line_amount
+
+    from lines
+
+    group by
+        invoice_number,
+        customer_id,
+        invoiced_at
+
+),
+
+-- Only where purchase_basis takes returns off.
+returns as (
+
+    select
+        lines.invoice_number,
+        lines.customer_id,
+        lines.invoiced_at,
+        allocations.returned_at,
+        sum(allocations.allocated_quantity) as quantity,
+        sum(allocations.allocated_amount) as line_amount
+
+    from allocations
+
+    inner join lines
+        on allocations.purchase_line_id = lines.invoice_line_id
+
+    where lines.counted_quantity < lines.quantity
+
+    group by
+        lines.invoice_number,
+        lines.customer_id,
+        lines.invoiced_at,
+        allocations.returned_at
+
+),
+
+returned as (
+
+    select
+        invoice_number,
+        customer_id,
+        invoiced_at,
+        sum(quantity) as quantity,
+        max(returned_at) as last_returned_at
+
+    from returns
+
+    group by
+        invoice_number,
+        customer_id,
+        invoiced_at
+
+),
+
+-- Something of an instant is kept until its last unit is sent back.
+instants as (
+
+    select
+        purchases.invoice_number,
+        purchases.customer_id,
+        purchases.invoiced_at,
+        case
+            when returned.quantity = purchases.quantity then returned.last_returned_at
+        end as kept_until
+
+    from purchases
+
+    left outer join returned
+        on
+            purchases.customer_id = returned.customer_id
+            and purchases.invoice_number = returned.invoice_number
+            and purchases.invoiced_at = returned.invoiced_at
+
+),
+
+events as (
+
+    select
+        invoice_number,
+        customer_id,
+        quantity,
+        line_amount,
+        invoiced_at as changed_at
+
+    from purchases
+
+    union all
+
+    select
+        invoice_number,
+        customer_id,
+        -quantity as quantity,
+        -line_amount as line_amount,
+        returned_at as changed_at
+
+    from returns
+
+),
+
+changes as (
+
+    select
+        invoice_number,
+        customer_id,
+        changed_at,
+        sum(quantity) as quantity,
+        sum(line_amount) as line_amount
+
+    from events
+
+    group by
+        invoice_number,
+        customer_id,
+        changed_at
+
+),
+
+periods as (
+
+    select
+        invoice_number,
+        customer_id,
+        changed_at as known_from,
+        lead(changed_at) over (
+            partition by customer_id, invoice_number
+            order by changed_at
+        ) as known_until,
+        sum(quantity) over (
+            partition by customer_id, invoice_number
+            order by changed_at
+            rows between unbounded preceding and current row
+        ) as counted_quantity,
+        sum(line_amount) over (
+            partition by customer_id, invoice_number
+            order by changed_at
+            rows between unbounded preceding and current row
+        ) as counted_amount
+
+    from changes
+
+),
+
+-- A period in which nothing is kept finds no instant, and so is left out.
+visits as (
+
+    select
+        periods.invoice_number,
+        periods.customer_id,
+        periods.known_from,
+        periods.known_until,
+        periods.counted_quantity,
+        periods.counted_amount,
+        min(instants.invoiced_at) as ordered_at
+
+    from periods
+
+    inner join instants
+        on
+            periods.customer_id = instants.customer_id
+            and periods.invoice_number = instants.invoice_number
+            and periods.known_from >= instants.invoiced_at
+            and (
+                instants.kept_until is null
+                or periods.known_from < instants.kept_until
+            )
+
+    group by
+        periods.invoice_number,
+        periods.customer_id,
+        periods.known_from,
+        periods.known_until,
+        periods.counted_quantity,
+        periods.counted_amount
+
+),
+
+final as (
+
+    select
+        -- keys
+        invoice_number,
+        customer_id,
+        known_from,
+
+        -- measures
+        cast(counted_quantity as bigint) as counted_quantity,
+        cast(counted_amount as decimal(18, 4)) as counted_amount,
+
+        -- times
+        known_until,
+        ordered_at
+
+    from visits
+
+)
+
+select * from final
