@@ -4,10 +4,11 @@
 
     {%- set known = [
         "as_of_date", "purchase_basis", "cluster_count", "cluster_transform",
-        "cluster_features", "cluster_seed", "cluster_starts", "source_table",
-        "source_columns",
+        "cluster_features", "cluster_seed", "cluster_starts", "cluster_model",
+        "cluster_drift_limit", "cluster_drift_accepted", "cluster_rules",
+        "source_table", "source_columns",
     ] -%}
-    {%- set features = ["recency_days", "frequency", "monetary_value"] -%}
+    {%- set features = clusterable_features() -%}
     {%- set attributes = [
         "invoice_no", "stock_code", "description", "quantity", "invoice_date",
         "unit_price", "customer_id", "country", "currency", "store",
@@ -50,6 +51,8 @@
     {%- for name, choices in {
         "purchase_basis": ["net", "textbook"],
         "cluster_transform": ["log1p", "none"],
+        "cluster_model": ["refit", "frozen"],
+        "cluster_drift_accepted": [true, false],
     }.items() if var(name) not in choices -%}
         {%- do problems.append(
             name ~ " is '" ~ var(name) ~ "'; give " ~ choices | join(" or ")
@@ -60,11 +63,19 @@
         ("cluster_count", 2, 10),
         ("cluster_seed", 0, 4294967295),
         ("cluster_starts", 1, 1000),
+        ("cluster_rules", 1, 10),
     ] if var(name) is not integer or var(name) is boolean
         or not lowest <= var(name) <= highest -%}
         {%- do problems.append(
             name ~ " is '" ~ var(name) ~ "'; give a whole number from "
             ~ lowest ~ " to " ~ highest
+        ) -%}
+    {%- endfor -%}
+
+    {%- for name in ["cluster_drift_limit"] if var(name) is not number
+        or var(name) is boolean or not 0 <= var(name) <= 1 -%}
+        {%- do problems.append(
+            name ~ " is '" ~ var(name) ~ "'; give a share from 0 to 1"
         ) -%}
     {%- endfor -%}
 

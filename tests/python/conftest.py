@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from retail_segments.demo import write_demo
 from retail_segments.load import load_files
 
 PROJECT = Path(__file__).parents[2]
@@ -379,6 +380,24 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Models]:
 def net_models(models: Callable[..., Models]) -> Models:
     """Compile the models as they are by default."""
     return models()
+
+
+def load_demo(folder: Path) -> None:
+    """Make and load a small demo."""
+    demo = write_demo(folder / "demo", customers=1_500)
+    load_files([demo.lines], landing=folder / "landing", kind="demo")
+
+
+@pytest.fixture(scope="session")
+def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make and load a small demo, whose truth is known."""
+    return make_once(shared_folder(tmp_path_factory) / "demo-once", load_demo)
+
+
+@pytest.fixture(scope="session")
+def demo_net(build_warehouse: Callable[..., Warehouse], demo_folder: Path) -> Warehouse:
+    """Build the small demo as the project does by default."""
+    return build_warehouse(demo_folder / "landing")
 
 
 @pytest.fixture(scope="session")

@@ -4,24 +4,11 @@ from collections import Counter, defaultdict
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import make_once, shared_folder
-from retail_segments.demo import write_demo
-from retail_segments.load import load_files
+from conftest import load_demo, make_once, shared_folder
 from sklearn.metrics import adjusted_rand_score
 
-CUSTOMERS = 1_500
 # Measured: 0.584. The archetypes overlap, and K-Means is told three numbers only.
 SMALLEST_AGREEMENT = 0.55
-
-
-def write_and_load(folder):
-    demo = write_demo(folder / "demo", customers=CUSTOMERS)
-    load_files([demo.lines], landing=folder / "landing", kind="demo")
-
-
-@pytest.fixture(scope="module")
-def demo_folder(tmp_path_factory):
-    return make_once(shared_folder(tmp_path_factory) / "demo-once", write_and_load)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +29,7 @@ def built(build_warehouse, demo_folder):
 @pytest.fixture(scope="module")
 def built_again(build_warehouse, tmp_path_factory):
     """Make the demo and the warehouse a second time, from nothing."""
-    folder = make_once(shared_folder(tmp_path_factory) / "demo-twice", write_and_load)
+    folder = make_once(shared_folder(tmp_path_factory) / "demo-twice", load_demo)
     return build_warehouse(folder / "landing", with_gates=False)
 
 

@@ -29,10 +29,12 @@ clusters as (
         cluster_id,
         runner_up_cluster_id,
         distance_to_centroid,
-        model_id,
-        unclustered_reason
+        runner_up_margin,
+        model_id
 
-    from {{ ref('ml_customer_clusters') }}
+    from {{ ref('fct_customer_segments') }}
+
+    where is_current
 
 ),
 
@@ -52,8 +54,8 @@ final as (
     select
         -- keys
         rfm.customer_id,
-        cast(clusters.cluster_id as bigint) as cluster_id,
-        cast(clusters.runner_up_cluster_id as bigint) as runner_up_cluster_id,
+        clusters.cluster_id,
+        clusters.runner_up_cluster_id,
         clusters.model_id,
 
         -- attributes
@@ -61,14 +63,17 @@ final as (
         rfm.rfm_segment,
         rfm.rfm_code,
         segments.recommended_action,
-        coalesce(rfm.unscored_reason, clusters.unclustered_reason)
-            as unclustered_reason,
+        case
+            when rfm.unscored_reason is not null then rfm.unscored_reason
+            when clusters.customer_id is null then 'too_few_customers'
+        end as unclustered_reason,
 
         -- measures
         rfm.recency_days,
         rfm.frequency,
         rfm.monetary_value,
-        cast(clusters.distance_to_centroid as double) as distance_to_centroid,
+        clusters.distance_to_centroid,
+        clusters.runner_up_margin,
 
         -- times
         rfm.snapshot_date

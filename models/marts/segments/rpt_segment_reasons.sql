@@ -225,8 +225,13 @@ in_units as (
 
 ),
 
--- The last bits of a meeting point may put it on either side of a whole step.
+-- The last bits of a meeting point may put it on either side of a whole step, and a tie
+-- goes to the smaller cluster number.
 steps as (
+
+    select -1 as further
+
+    union all
 
     select 0 as further
 
