@@ -136,8 +136,22 @@ def build_project(dbt_vars: str, console: Console) -> None:
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
 
     if not result.success:
+        for gate in _failed_gates(result.result):
+            console.print(gate, markup=False, highlight=False)
         raise BuildError(
             "The build failed; what is wrong is said above, and in full in "
             "logs/dbt.log. Tables of models that come after the failure are as the "
             "last build left them."
         )
+
+
+def _failed_gates(results: object) -> list[str]:
+    """Say of every gate that failed what should have held."""
+    failed = [
+        result.node
+        for result in getattr(results, "results", [])
+        if result.status == "fail" and result.node.description
+    ]
+    return [
+        f"Gate {node.name}: {' '.join(node.description.split())}" for node in failed
+    ]

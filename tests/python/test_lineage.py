@@ -1,0 +1,179 @@
+"""A warehouse that lives on: models are matched, promoted, refused, frozen."""
+
+import datetime
+import shutil
+
+import duckdb
+import pytest
+from conftest import Warehouse, make_once, run_dbt, shared_folder
+from retail_segments.demo import write_demo
+from retail_segments.load import load_files
+
+EARLIER = {"as_of_date": "2024-10-31"}
+# Measured once, so that the same data give another number.
+NOT_REPEATED = {"rpt_cluster_candidates": ["fit_seconds"]}
+
+
+@pytest.fixture(scope="module")
+def landing(tmp_path_factory):
+    def make(folder):
+        demo = write_demo(folder / "demo", customers=400)
+        load_files([demo.lines], landing=folder / "landing", kind="demo")
+
+    return make_once(shared_folder(tmp_path_factory) / "lineage", make) / "landing"
+
+
+def build(folder, landing, **variables):
+    """Build with every gate that is not a unit test; return what dbt said."""
+    return run_dbt(
+        ["build", "--warn-error", "--exclude-resource-types", "unit_test"],
+        folder=folder,
+        landing=landing,
+        variables=variables,
+    )
+
+
+def built(folder, landing, **variables):
+    result = build(folder, landing, **variables)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return copy(folder)
+
+
+def copy(folder):
+    """Keep the warehouse as it is now, since the next build changes it."""
+    count = len(list(folder.glob("copy-*.duckdb")))
+    path = folder / f"copy-{count}.duckdb"
+    shutil.copy(folder / "warehouse.duckdb", path)
+    return Warehouse(path)
+
+
+@pytest.fixture(scope="module")
+def lineage(tmp_path_factory, landing):
+    """Fit on an earlier day, refit, repeat, and freeze, in one warehouse."""
+    folder = tmp_path_factory.mktemp("lineage")
+    return {
+        "first": built(folder, landing, **EARLIER),
+        "refitted": built(folder, landing),
+        "repeated": built(folder, landing),
+        "frozen": built(folder, landing, cluster_model="frozen"),
+    }
+
+
+def segments(warehouse):
+    return {
+        row["cluster_id"]: row["segment_name"]
+        for row in warehouse.rows("select * from marts.dim_segments")
+    }
+
+
+def current(warehouse):
+    [row] = warehouse.rows("select * from marts.dim_cluster_models where is_current")
+    return row
+
+
+def test_a_refit_keeps_numbers_and_names(lineage):
+    before, after = segments(lineage["first"]), segments(lineage["refitted"])
+
+    both = before.keys() & after.keys()
+    assert len(both) >= min(len(before), len(after))
+    assert {number: before[number] for number in both} == {
+        number: after[number] for number in both
+    }
+
+
+def test_the_refit_follows_the_first_model(lineage):
+    first, refitted = current(lineage["first"]), current(lineage["refitted"])
+
+    assert refitted["model_version"] == first["model_version"] + 1
+    assert refitted["previous_model_id"] == first["model_id"]
+    assert refitted["as_of_date"] > first["as_of_date"] == datetime.date(2024, 10, 31)
+
+
+def test_promotion_moves_as_many_as_the_fit_counted(lineage):
+    [moved] = lineage["refitted"].values(
+        "select sum(customer_share) from marts.rpt_cluster_promotion where is_move"
+    )
+
+    assert moved == pytest.approx(current(lineage["refitted"])["moved_share"])
+
+
+def test_moves_for_the_refit_are_told_apart(lineage):
+    causes = {
+        row["cause"]: row["customers"]
+        for row in lineage["refitted"].rows(
+            "select cause, sum(customer_count) as customers "
+            "from marts.rpt_segment_migration where is_move "
+            "and to_date = (select max(to_date) from marts.rpt_segment_migration) "
+            "group by cause"
+        )
+    }
+    earlier = lineage["refitted"].values(
+        "select distinct cause from marts.rpt_segment_migration where is_move "
+        "and to_date < (select max(to_date) from marts.rpt_segment_migration)"
+    )
+
+    assert causes.get("refit", 0) > 0
+    assert "refit" not in earlier
+
+
+@pytest.mark.parametrize("build_name", ["repeated", "frozen"])
+def test_the_same_data_give_the_same_bytes(lineage, build_name):
+    before, after = lineage["refitted"], lineage[build_name]
+    tables = [
+        (schema, table) for schema in ("ml", "marts") for table in before.tables(schema)
+    ]
+
+    assert len(tables) > 20
+    for schema, table in tables:
+        query = f"select * from {schema}.{table} order by all"
+        assert before.arrow(query).equals(after.arrow(query)), table
+
+
+def test_a_refit_that_moves_too_many_waits_and_segments_stay(
+    tmp_path_factory, landing, lineage
+):
+    folder = tmp_path_factory.mktemp("drift")
+    shutil.copy(lineage["first"].path, folder / "warehouse.duckdb")
+
+    refused = build(folder, landing, cluster_drift_limit=0.0)
+    waiting = copy(folder)
+    accepted = built(
+        folder, landing, cluster_drift_limit=0.0, cluster_drift_accepted=True
+    )
+
+    assert refused.returncode != 0
+    assert "assert_refit_drift_is_accepted" in refused.stdout
+    assert current(waiting)["model_id"] == current(lineage["first"])["model_id"]
+    assert segments(waiting) == segments(lineage["first"])
+    snapshot = "select max(snapshot_date) from marts.dim_customer_segments"
+    assert waiting.value(snapshot) == lineage["refitted"].value(snapshot)
+    query = (
+        "select customer_id, cluster_id from marts.dim_customer_segments "
+        "order by customer_id"
+    )
+    assert accepted.rows(query) == lineage["refitted"].rows(query)
+
+
+def test_another_number_of_clusters_is_a_wish_not_a_drift(
+    tmp_path_factory, landing, lineage
+):
+    folder = tmp_path_factory.mktemp("wish")
+    shutil.copy(lineage["first"].path, folder / "warehouse.duckdb")
+
+    six = built(folder, landing, cluster_drift_limit=0.0, cluster_count=6)
+
+    assert current(six)["cluster_count"] == 6
+    first = segments(lineage["first"])
+    assert {n: name for n, name in segments(six).items() if n in first}.keys() == (
+        first.keys() & segments(six).keys()
+    )
+    assert len(segments(six)) == 6
+
+
+def test_frozen_before_any_model_says_what_to_do(tmp_path, landing):
+    result = build(tmp_path, landing, cluster_model="frozen")
+
+    assert result.returncode != 0
+    assert "no model has been fitted" in result.stdout
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb"), read_only=True) as opened:
+        assert opened.sql("select count(*) from marts.fct_customer_rfm").fetchall()
