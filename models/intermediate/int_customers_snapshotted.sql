@@ -143,8 +143,8 @@ first_purchases as (
 
 ),
 
--- What happened on each day, added up before it meets the snapshots: there are far fewer
--- days than lines.
+-- What happened on each day, added up before it meets the snapshots: there are far
+-- fewer days than lines.
 activities as (
 
     select

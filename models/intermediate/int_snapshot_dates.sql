@@ -38,13 +38,14 @@ months as (
 
 month_ends as (
 
-    select cast(
-        {{ dbt.dateadd(
-            'month',
-            'months.month_number',
-            dbt.date_trunc('month', 'as_of.first_line_date')
-        ) }} as date
-    ) as snapshot_date
+    select
+        cast(
+            {{ dbt.dateadd(
+                'month',
+                'months.month_number',
+                dbt.date_trunc('month', 'as_of.first_line_date')
+            ) }} as date
+        ) as snapshot_date
 
     from as_of
 
@@ -55,11 +56,12 @@ month_ends as (
 -- The latest outcome ends on the day of the last line.
 origins as (
 
-    select cast(
-        {{ dbt.dateadd(
-            'month', '-1 * months.month_number', 'as_of.last_line_date'
-        ) }} as date
-    ) as snapshot_date
+    select
+        cast(
+            {{ dbt.dateadd(
+                'month', '-1 * months.month_number', 'as_of.last_line_date'
+            ) }} as date
+        ) as snapshot_date
 
     from as_of
 

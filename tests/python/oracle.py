@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,20 @@ class Order:
     """An invoice of a customer that counts as a purchase."""
 
     amount: Decimal
+    units: int
     ordered_at: datetime
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How a customer buys; most of it is unknown where nothing was kept."""
+
+    product_count: int
+    tenure_days: int | None
+    days_between_orders: Fraction | None
+    average_order_value: Fraction | None
+    items_per_order: Fraction | None
+    return_rate: Fraction
 
 
 @dataclass(frozen=True)
@@ -266,7 +280,7 @@ def count_orders(
                 first_seen.get(key, line["invoiced_at"]), line["invoiced_at"]
             )
     return {
-        key: Order(kept_money[key], first_seen[key])
+        key: Order(kept_money[key], units, first_seen[key])
         for key, units in kept_units.items()
         if units > 0
     }
@@ -318,6 +332,53 @@ def measure_rfm(
         )
         for customer, reason in reasons.items()
     }
+
+
+def measure_habits(
+    lines: Sequence[Row], *, purchase_basis: str, as_of_date: date
+) -> dict[str, Habits]:
+    """Measure how every known customer buys; `lines` are rows of fct_invoice_lines."""
+    allocations = allocate_returns(lines)
+    orders: dict[str, list[Order]] = defaultdict(list)
+    counted = count_orders(lines, allocations, purchase_basis=purchase_basis)
+    for (customer, _), order in counted.items():
+        orders[customer].append(order)
+    customers = {line["invoice_line_id"]: line["customer_id"] for line in lines}
+    refunds: dict[str, Decimal] = defaultdict(Decimal)
+    for allocation in allocations:
+        if allocation.purchase_id is not None:
+            refunds[customers[allocation.return_id]] += allocation.amount
+    own_lines: dict[str, list[Row]] = defaultdict(list)
+    for line in lines:
+        if line["customer_id"] is not None:
+            own_lines[line["customer_id"]].append(line)
+
+    habits = {}
+    for customer, own in own_lines.items():
+        purchases = [line for line in own if line["line_type"] == "purchase"]
+        counting = (
+            purchases
+            if purchase_basis == "net"
+            else [line for line in own if line["quantity"] > 0]
+        )
+        spent = sum(
+            (line["quantity"] * line["unit_price"] for line in purchases), Decimal(0)
+        )
+        rate = Fraction(refunds[customer]) / Fraction(spent) if spent else Fraction(0)
+        days = sorted(order.ordered_at.date() for order in orders[customer])
+        ages = [(as_of_date - day).days for day in days]
+        gaps = [(later - day).days for day, later in pairwise(days)] or ages
+        kept = sum((order.amount for order in orders[customer]), Decimal(0))
+        units = sum(order.units for order in orders[customer])
+        habits[customer] = Habits(
+            len({line["stock_code"] for line in counting}),
+            max(ages) if ages else None,
+            Fraction(sum(gaps), len(gaps)) if gaps else None,
+            Fraction(kept) / len(days) if days else None,
+            Fraction(units, len(days)) if days else None,
+            min(rate, Fraction(1)),
+        )
+    return habits
 
 
 def score(values: Sequence[Any]) -> list[int]:

@@ -30,6 +30,7 @@ ALL_LINES = (
     "quantity, unit_price, line_amount, null as reject_reason "
     "from marts.fct_invoice_lines)"
 )
+CURRENT_RFM = "(select * from marts.fct_customer_rfm where is_current)"
 DISTINCT = "reject_reason is distinct from 'exact_duplicate'"
 
 
@@ -187,7 +188,7 @@ def test_customers(raw, clean, real_net, real_textbook):
         f"select count(distinct customer_id) from {ALL_LINES}"
     )
     assert counts[1] == real_textbook.value(
-        "select count(*) from marts.fct_customer_rfm where unscored_reason is null"
+        f"select count(*) from {CURRENT_RFM} where unscored_reason is null"
     )
 
 
@@ -213,7 +214,7 @@ def test_clean_lines_invoices_and_amount(clean, real_textbook):
     assert figures == tuple(found.values())
     [by_customer] = real_textbook.rows(
         "select sum(frequency) as frequency, sum(monetary_value) as monetary_value "
-        "from marts.fct_customer_rfm"
+        f"from {CURRENT_RFM}"
     )
     assert figures[1:] == tuple(by_customer.values())
 
@@ -278,7 +279,7 @@ def test_recency_frequency_and_monetary_value(clean_rfm, real_textbook):
     }
     found = real_textbook.rows(
         "select customer_id, recency_days, frequency, monetary_value "
-        "from marts.fct_customer_rfm where unscored_reason is null"
+        f"from {CURRENT_RFM} where unscored_reason is null"
     )
     recomputed = {
         str(int(customer)): (row.recency_days, row.frequency, money(row.amount))
@@ -336,7 +337,7 @@ def test_rfm_names(clean_rfm, real_textbook):
     found = {
         row["customer_id"]: row["rfm_segment"]
         for row in real_textbook.rows(
-            "select customer_id, rfm_segment from marts.fct_customer_rfm "
+            f"select customer_id, rfm_segment from {CURRENT_RFM} "
             "where unscored_reason is null"
         )
     }
@@ -534,7 +535,7 @@ def test_net_rfm_of_every_customer_equals_the_queue(real_net):
         lines, purchase_basis="net", as_of_date=AS_OF_DATE.date()
     )
 
-    found = real_net.rows("select * from marts.fct_customer_rfm")
+    found = real_net.rows(f"select * from {CURRENT_RFM}")
 
     assert {
         row["customer_id"]: oracle.Rfm(
@@ -616,7 +617,7 @@ def test_an_earlier_day_sees_what_was_known_then(clean, build_warehouse, real_la
         row["customer_id"]: (row["frequency"], row["monetary_value"])
         for row in warehouse.rows(
             "select customer_id, frequency, monetary_value "
-            "from marts.fct_customer_rfm where unscored_reason is null"
+            f"from {CURRENT_RFM} where unscored_reason is null"
         )
     }
 

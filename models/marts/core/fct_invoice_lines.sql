@@ -122,8 +122,8 @@ final as (
         returned_quantity,
         returned_amount,
         net_amount,
-        -- The units and the money that count as a purchase, and the lines that ever did:
-        -- the one place where purchase_basis is decided.
+        -- The units and the money that count as a purchase, and below the lines that
+        -- ever did: the one place where purchase_basis is decided.
         {%- if var('purchase_basis') == 'textbook' %}
         case when quantity > 0 and not is_guest then quantity else 0 end
             as counted_quantity,
