@@ -38,12 +38,39 @@ CLUSTERS = pa.table(
         "unclustered_reason": pa.nulls(2, pa.string()),
     }
 )
+SEGMENTED = pa.table(
+    {
+        "customer_id": ["77", "78"],
+        "cluster_id": [1, 2],
+        "model_id": ["m", "m"],
+        "distance_to_centroid": [0.0, 0.0],
+        "is_current": [True, True],
+    }
+)
+CLUSTER_MODELS = pa.table(
+    {
+        "model_id": ["m", "m"],
+        "cluster_id": [1, 2],
+        "feature": ["monetary_value", "monetary_value"],
+        "centroid_value": [20.0, 3.0],
+        "recency_z": [1.0, -1.0],
+        "frequency_z": [1.0, -1.0],
+        "monetary_z": [1.0, -1.0],
+        "name_recency_z": [1.0, -1.0],
+        "name_value_z": [1.0, -1.0],
+        "is_current": [True, True],
+    }
+)
+# What K-Means, which is no SQL, hands over.
+MODELLED = {
+    "ml_customer_clusters": CLUSTERS,
+    "ml_cluster_models": CLUSTER_MODELS,
+    "fct_customer_segments": SEGMENTED,
+}
 
 
 def find_differences(models, **given):
-    rows = models.run(
-        "rpt_control_totals", ROWS, given={"ml_customer_clusters": CLUSTERS, **given}
-    )
+    rows = models.run("rpt_control_totals", ROWS, given={**MODELLED, **given})
     compared = [row for row in rows if row["agrees_with"] is not None]
     assert len(compared) > 20
     return {
@@ -135,7 +162,7 @@ def test_nothing_differs_on_a_sound_build(net_models):
     ],
 )
 def test_a_fault_shows_at_its_layer(net_models, table, fault, measure, layer):
-    sound = net_models.run(table, ROWS, given={"ml_customer_clusters": CLUSTERS})
+    sound = net_models.run(table, ROWS, given=MODELLED)
     faulty = pa.Table.from_pylist(fault(sound))
 
     assert (measure, layer) in find_differences(net_models, **{table: faulty})

@@ -20,11 +20,12 @@ cluster_models as (
 
 ),
 
+-- Users edit both seeds; a stray space is no level of its own.
 levels as (
 
     select
-        measure,
-        level,
+        trim(measure) as measure,
+        trim(level) as level_name,
         lower_z,
         upper_z
 
@@ -35,14 +36,14 @@ levels as (
 rules as (
 
     select
-        recency_level,
-        value_level,
-        segment_name,
-        meaning,
-        strategy,
-        recommended_action,
-        second_action,
-        third_action
+        trim(recency_level) as recency_level,
+        trim(value_level) as value_level,
+        trim(segment_name) as segment_name,
+        trim(meaning) as meaning,
+        trim(strategy) as strategy,
+        trim(recommended_action) as recommended_action,
+        trim(second_action) as second_action,
+        trim(third_action) as third_action
 
     from {{ ref('segment_rules') }}
 
@@ -124,8 +125,8 @@ placed as (
 
     left outer join rules
         on
-            recency_levels.level = rules.recency_level
-            and value_levels.level = rules.value_level
+            recency_levels.level_name = rules.recency_level
+            and value_levels.level_name = rules.value_level
 
 ),
 
