@@ -88,13 +88,12 @@ def find_rule(position):
 
 
 def name_clusters(models, numbered):
-    """Run dim_segments on positions by cluster number."""
+    """Run dim_clusters on positions by cluster number."""
     rows = [
         {
             "model_id": "m",
             "cluster_id": number,
-            "feature": feature,
-            "centroid_value": 1.0,
+            "cluster_size": 1,
             "recency_z": recency,
             "frequency_z": value,
             "monetary_z": value,
@@ -103,28 +102,14 @@ def name_clusters(models, numbered):
             "is_current": True,
         }
         for number, (recency, value) in numbered.items()
-        for feature in FEATURES
+        for _ in FEATURES
     ]
-    outdated = rows[0] | {"cluster_id": 99, "is_current": False}
-    given_rows = {
-        "ml_cluster_models": pa.Table.from_pylist([*rows, outdated]),
-        "fct_customer_segments": pa.table(
-            {"customer_id": ["A"], "cluster_id": [1], "is_current": [True]}
-        ),
-        "fct_customer_rfm": pa.table(
-            {
-                "customer_id": ["A"],
-                "monetary_value": [Decimal("5.0000")],
-                "is_current": [True],
-            }
-        ),
-        "int_customers_totalled": pa.table(
-            {"customer_id": ["A"], "returned_amount": [Decimal("0.0000")]}
-        ),
-    }
-    found = models.run("dim_segments", given=given_rows)
-    assert len(found) == len(numbered)
-    return {row["cluster_id"]: row for row in found}
+    # Clusters of another model are told apart among themselves.
+    other = rows[0] | {"model_id": "n", "is_current": False}
+    given_rows = {"ml_cluster_models": pa.Table.from_pylist([*rows, other])}
+    found = models.run("dim_clusters", given=given_rows)
+    assert len(found) == len(numbered) + 1
+    return {row["cluster_id"]: row for row in found if row["is_current"]}
 
 
 def base_name(name):
