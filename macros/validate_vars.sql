@@ -3,10 +3,12 @@
 {% macro validate_vars() %}
 
     {%- set known = [
-        "as_of_date", "purchase_basis", "cluster_count", "cluster_transform",
-        "cluster_features", "cluster_seed", "cluster_starts", "cluster_model",
-        "cluster_drift_limit", "cluster_drift_accepted", "cluster_rules",
-        "source_table", "source_columns",
+        "as_of_date", "purchase_basis", "cluster_count", "cluster_count_min",
+        "cluster_count_max", "cluster_smallest_share", "cluster_smallest_jaccard",
+        "cluster_smallest_silhouette", "cluster_largest_davies_bouldin",
+        "cluster_transform", "cluster_features", "cluster_seed", "cluster_starts",
+        "cluster_model", "cluster_drift_limit", "cluster_drift_accepted",
+        "cluster_rules", "source_table", "source_columns",
     ] -%}
     {%- set features = clusterable_features() -%}
     {%- set attributes = [
@@ -60,7 +62,8 @@
     {%- endfor -%}
 
     {%- for name, lowest, highest in [
-        ("cluster_count", 2, 10),
+        ("cluster_count_min", 2, 10),
+        ("cluster_count_max", 2, 10),
         ("cluster_seed", 0, 4294967295),
         ("cluster_starts", 1, 1000),
         ("cluster_rules", 1, 10),
@@ -72,10 +75,35 @@
         ) -%}
     {%- endfor -%}
 
-    {%- for name in ["cluster_drift_limit"] if var(name) is not number
-        or var(name) is boolean or not 0 <= var(name) <= 1 -%}
+    {%- set count = var("cluster_count") -%}
+    {%- if count != "auto" and (
+        count is not integer or count is boolean or not 2 <= count <= 10
+    ) -%}
         {%- do problems.append(
-            name ~ " is '" ~ var(name) ~ "'; give a share from 0 to 1"
+            "cluster_count is '" ~ count
+            ~ "'; give auto or a whole number from 2 to 10"
+        ) -%}
+    {%- endif -%}
+
+    {%- set largest = var("cluster_count_max") -%}
+    {%- for name in ("cluster_count", "cluster_count_min")
+        if largest is integer and var(name) is integer and 2 <= largest < var(name) -%}
+        {%- do problems.append(
+            name ~ " is " ~ var(name) ~ ", above cluster_count_max, which is " ~ largest
+        ) -%}
+    {%- endfor -%}
+
+    {%- for name, lowest, highest in [
+        ("cluster_smallest_share", 0, 0.5),
+        ("cluster_drift_limit", 0, 1),
+        ("cluster_smallest_jaccard", 0, 1),
+        ("cluster_smallest_silhouette", -1, 1),
+        ("cluster_largest_davies_bouldin", 0, 1000),
+    ] if var(name) is not number or var(name) is boolean
+        or not lowest <= var(name) <= highest -%}
+        {%- do problems.append(
+            name ~ " is '" ~ var(name) ~ "'; give a number from "
+            ~ lowest ~ " to " ~ highest
         ) -%}
     {%- endfor -%}
 
