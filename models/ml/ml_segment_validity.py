@@ -1,0 +1,45 @@
+"""One row per origin x grouping x target: how much of what followed is explained.
+
+Only reads and writes here. The method is `retail_segments.validity`. Where nothing has
+changed since the last build, its rows are returned as they are.
+"""
+
+from retail_segments.memory import recall
+from retail_segments.validity import (
+    COLUMNS,
+    MAX_CUSTOMERS,
+    fingerprint_inputs,
+    measure_validity,
+)
+
+
+def model(dbt, session):
+    dbt.config(materialized="table")
+
+    outcomes = dbt.ref("int_customers_outcomes")
+    customers = (
+        dbt.ref("int_customers_snapshotted")
+        .filter("is_origin and unscored_reason is null")
+        .project("*, snapshot_date as origin_date")
+        .join(
+            outcomes.filter(f"sample_number <= {MAX_CUSTOMERS}"),
+            "customer_id, origin_date",
+        )
+        .project(", ".join(COLUMNS))
+        .order("origin_date, customer_id")
+        .df()
+    )
+    n_clusters = dbt.config.meta_get("n_clusters")
+    settings = {
+        "features": dbt.config.meta_get("features"),
+        "transform": dbt.config.meta_get("transform"),
+        "n_clusters": n_clusters,
+        "random_state": dbt.config.meta_get("random_state"),
+        "n_init": dbt.config.meta_get("n_init"),
+    }
+    fingerprint = fingerprint_inputs(customers, **settings)
+    before = recall(session, str(dbt.this))
+    if before is not None and set(before["fingerprint"]) == {fingerprint}:
+        # The table, not the frame, which forgets the types of columns without a value.
+        return session.table(str(dbt.this))
+    return measure_validity(customers, **settings).assign(fingerprint=fingerprint)
