@@ -143,9 +143,9 @@ final as (
         -- times
         case
             when is_origin
-                then cast(
-                    {{ dbt.dateadd('month', outcome_months, 'snapshot_date') }} as date
-                )
+                then cast({{ dbt.dateadd(
+                    'day', 1, dbt.dateadd('month', outcome_months, 'snapshot_date')
+                ) }} as date)
         end as outcome_end_date
 
     from flagged

@@ -29,11 +29,11 @@ def model(dbt, session):
         .order("origin_date, customer_id")
         .df()
     )
-    n_clusters = dbt.config.meta_get("n_clusters")
+    chosen = dbt.ref("rpt_cluster_candidates").filter("is_chosen").df()
     settings = {
         "features": dbt.config.meta_get("features"),
         "transform": dbt.config.meta_get("transform"),
-        "n_clusters": n_clusters,
+        "n_clusters": int(chosen["k"].iloc[0]) if len(chosen) else None,
         "random_state": dbt.config.meta_get("random_state"),
         "n_init": dbt.config.meta_get("n_init"),
     }
