@@ -51,7 +51,7 @@ COLUMNS = {
 }
 
 # A cluster keeps the place that its name was taken from until it has moved further.
-_NAME_TOLERANCE = 0.5
+_NAME_TOLERANCE = 0.75
 # As many customers, drawn by hash, tell whether a model is of the same shop.
 _SAMPLE_SIZE = 64
 

@@ -331,7 +331,7 @@ def test_a_model_of_a_later_day_is_not_known_yet():
     assert set(current(frozen)["model_id"]) == set(models["model_id"])
 
 
-@pytest.mark.parametrize(("shift", "is_kept"), [(0.4, True), (0.6, False)])
+@pytest.mark.parametrize(("shift", "is_kept"), [(0.7, True), (0.8, False)])
 def test_a_name_keeps_its_place_until_the_cluster_has_moved_further(shift, is_kept):
     customers = make_groups([9, 20, 30, 20])
     models = update(None, customers, as_of="2011-11-01", n_clusters=4)

@@ -9,9 +9,9 @@ from conftest import Warehouse, make_once, run_dbt, shared_folder
 from retail_segments.demo import write_demo
 from retail_segments.load import load_files
 
-EARLIER = {"as_of_date": "2024-10-31"}
-# Measured once, so that the same data give another number.
-NOT_REPEATED = {"rpt_cluster_candidates": ["fit_seconds"]}
+# Few customers, so that the rule would find another number of clusters at each date.
+FIVE = {"cluster_count": 5}
+EARLIER = {**FIVE, "as_of_date": "2024-10-31"}
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +53,9 @@ def lineage(tmp_path_factory, landing):
     folder = tmp_path_factory.mktemp("lineage")
     return {
         "first": built(folder, landing, **EARLIER),
-        "refitted": built(folder, landing),
-        "repeated": built(folder, landing),
-        "frozen": built(folder, landing, cluster_model="frozen"),
+        "refitted": built(folder, landing, **FIVE),
+        "repeated": built(folder, landing, **FIVE),
+        "frozen": built(folder, landing, **FIVE, cluster_model="frozen"),
     }
 
 
@@ -135,10 +135,14 @@ def test_a_refit_that_moves_too_many_waits_and_segments_stay(
     folder = tmp_path_factory.mktemp("drift")
     shutil.copy(lineage["first"].path, folder / "warehouse.duckdb")
 
-    refused = build(folder, landing, cluster_drift_limit=0.0)
+    refused = build(folder, landing, **FIVE, cluster_drift_limit=0.0)
     waiting = copy(folder)
     accepted = built(
-        folder, landing, cluster_drift_limit=0.0, cluster_drift_accepted=True
+        folder,
+        landing,
+        **FIVE,
+        cluster_drift_limit=0.0,
+        cluster_drift_accepted=True,
     )
 
     assert refused.returncode != 0
