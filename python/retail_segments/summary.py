@@ -135,7 +135,7 @@ def _customer_sentence(
 def _segment_table(rows: list[tuple[object, ...]], snapshot_date: object) -> Table:
     table = _table(
         f"Segments as of {snapshot_date}",
-        ("segment", "customers", "share", "revenue", "days since", "orders", "amount"),
+        ("segment", "customers", "share", "revenue", "days", "orders", "amount"),
     )
     for number, name, count, share, revenue, recency, frequency, value in rows:
         table.add_row(
@@ -147,7 +147,9 @@ def _segment_table(rows: list[tuple[object, ...]], snapshot_date: object) -> Tab
             f"{frequency:,.0f}",
             f"{value:,.2f}",
         )
-    table.caption = "days since, orders, amount: medians of the customers"
+    table.caption = (
+        "days since the last purchase, orders, amount: medians of the customers"
+    )
     return table
 
 
