@@ -9,8 +9,8 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits
 
-# Amounts are rounded to whole units of money, what is counted to whole units.
-_DIGITS = {
+# What customers may be clustered on, and the digits that thresholds are rounded to.
+FEATURES = {
     "recency_days": 0,
     "frequency": 0,
     "monetary_value": 0,
@@ -22,7 +22,7 @@ _DIGITS = {
     "return_rate": 2,
 }
 _FOLDS = 5
-_BOUNDS = [f"{name}_{side}" for name in _DIGITS for side in ("above", "up_to")]
+_BOUNDS = [f"{name}_{side}" for name in FEATURES for side in ("above", "up_to")]
 _COUNTS = ["rule_number", "cluster_id", "customer_count", "right_count"]
 _COLUMNS = [*_COUNTS, *_BOUNDS, "fidelity", "fidelity_out_of_fold"]
 _TYPES = {name: "int64" if name in _COUNTS else "float64" for name in _COLUMNS}
@@ -125,7 +125,7 @@ def _leaf_bounds(tree: DecisionTreeClassifier, features: Sequence[str]) -> list[
             found.append(rule)
             return
         name = features[nodes.feature[node]]
-        scale = 10 ** _DIGITS[name]
+        scale = 10 ** FEATURES[name]
         threshold = float(np.floor(nodes.threshold[node] * scale) / scale)
         walk(nodes.children_left[node], {**rule, (name, "up_to"): threshold})
         walk(nodes.children_right[node], {**rule, (name, "above"): threshold})

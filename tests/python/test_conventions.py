@@ -217,3 +217,13 @@ def test_generic_tests_refuse_bad_arguments(test, arguments, message):
         given = {"model": "m", "column_name": "c", **arguments}
     with pytest.raises(ValueError, match=message):
         getattr(module, f"test_{test}")(**given)
+
+
+def test_everybody_means_the_same_features():
+    """SQL and Python have a list each of what customers may be clustered on."""
+    from retail_segments.groupings import FEATURES
+    from retail_segments.reasons import FEATURES as EXPLAINED
+
+    macro = (ROOT / "macros/clusterable_features.sql").read_text()
+
+    assert re.findall(r'"(\w+)"', macro) == list(EXPLAINED) == list(FEATURES)
