@@ -27,6 +27,14 @@ migration as (
 
     group by to_date
 
+),
+
+first_snapshot as (
+
+    select min(snapshot_date) as snapshot_date
+
+    from snapshots
+
 )
 
 select
@@ -41,9 +49,11 @@ from snapshots
 full outer join migration
     on snapshots.snapshot_date = migration.to_date
 
+cross join first_snapshot
+
 where
     (
-        snapshots.snapshot_date > (select min(snapshot_date) from snapshots)
+        snapshots.snapshot_date > first_snapshot.snapshot_date
         or snapshots.snapshot_date is null
     )
     and (

@@ -1,5 +1,5 @@
--- The newest refit, if it moves more customers than the var cluster_drift_limit and nobody
--- has accepted that. Segments stay those of the last model until then.
+-- The newest refit, if it moves more customers than the var cluster_drift_limit and
+-- nobody has accepted that. Segments stay those of the last model until then.
 
 with
 
@@ -26,6 +26,14 @@ promotion as (
 
     group by to_model_id
 
+),
+
+newest as (
+
+    select max(model_version) as model_version
+
+    from models
+
 )
 
 select
@@ -36,11 +44,13 @@ select
 
 from models
 
+inner join newest
+    on models.model_version = newest.model_version
+
 left outer join promotion
     on models.model_id = promotion.to_model_id
 
 where
-    models.model_version = (select max(model_version) from models)
-    and not models.is_accepted
+    not models.is_accepted
     -- Who keeps the last model on purpose has decided already.
     and '{{ var("cluster_model") }}' = 'refit'

@@ -1,4 +1,5 @@
--- Customers whom SQL and Python place in different clusters, or only one of them places.
+-- Customers whom SQL and Python place in different clusters, or only one of them
+-- places.
 -- Both read the same centroids and nothing else.
 
 with

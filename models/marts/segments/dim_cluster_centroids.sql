@@ -1,7 +1,7 @@
--- One row per cluster model x cluster x feature: all that SQL needs to place a customer.
--- The nearest centroid of a customer is the one with the smallest sum, over the
--- features, of ((t(x) - mean) / deviation - centroid) squared, where t is ln(1 + x) for a
--- model whose transform is log1p; the smaller cluster_id on a tie.
+-- One row per cluster model x cluster x feature: all that SQL needs to place a
+-- customer. The nearest centroid of a customer is the one with the smallest sum, over
+-- the features, of ((t(x) - mean) / deviation - centroid) squared, where t is ln(1 + x)
+-- for a model whose transform is log1p; the smaller cluster_id on a tie.
 
 with
 

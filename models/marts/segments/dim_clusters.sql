@@ -1,5 +1,5 @@
--- One row per cluster model x cluster: the name that its place earns it, what that means
--- and what to do. Answers: what were the segments called, under an earlier model too?
+-- One row per cluster model x cluster: the name that its place earns it, what that
+-- means and what to do. Answers: what were segments called, under an earlier model too?
 
 with
 

@@ -1,6 +1,6 @@
 -- One row per cluster of the current model: its name, what it means, what to do, its
--- centroid, and what its customers are worth today. Answers: which kinds of customers do
--- we have?
+-- centroid, and what its customers are worth today. Answers: which kinds of customers
+-- do we have?
 
 with
 

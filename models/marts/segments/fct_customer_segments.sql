@@ -1,6 +1,6 @@
--- One row per customer with an RFM score x snapshot date: the segment they were in then,
--- by the current model. SQL alone places them, so a new day needs no fit. Answers: how
--- did a customer, or a segment, come to be what it is?
+-- One row per customer with an RFM score x snapshot date: the segment they were in
+-- then, by the current model. SQL alone places them, so a new day needs no fit.
+-- Answers: how did a customer, or a segment, come to be what it is?
 
 with
 
@@ -44,7 +44,7 @@ models as (
 ),
 
 centroids as (
-{{ centroids_by_feature('models') }}
+    {{ centroids_by_feature('models') }}
 ),
 
 measured as (

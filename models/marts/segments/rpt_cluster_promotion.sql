@@ -31,8 +31,8 @@ all_models as (
     select
         model_id,
         previous_model_id,
-        model_version,
-        is_accepted
+        is_accepted,
+        row_number() over (order by model_version desc) as version_rank
 
     from {{ ref('dim_cluster_models') }}
 
@@ -73,7 +73,7 @@ newest as (
 
     from all_models
 
-    where model_version = (select max(model_version) from all_models)
+    where version_rank = 1
 
 ),
 
@@ -91,7 +91,7 @@ models as (
 ),
 
 centroids as (
-{{ centroids_by_feature('models') }}
+    {{ centroids_by_feature('models') }}
 ),
 
 measured as (
@@ -142,27 +142,27 @@ crossed as (
         newest.model_id as to_model_id,
         newest.previous_model_id as from_model_id,
         newest.is_accepted,
-        before.cluster_id as from_cluster_id,
-        after.cluster_id as to_cluster_id,
+        placed_before.cluster_id as from_cluster_id,
+        placed_after.cluster_id as to_cluster_id,
         count(*) as customer_count,
-        sum(after.monetary_value) as monetary_value
+        sum(placed_after.monetary_value) as monetary_value
 
     from newest
 
-    inner join placed as after
-        on newest.model_id = after.model_id
+    inner join placed as placed_after
+        on newest.model_id = placed_after.model_id
 
-    inner join placed as before
+    inner join placed as placed_before
         on
-            newest.previous_model_id = before.model_id
-            and after.customer_id = before.customer_id
+            newest.previous_model_id = placed_before.model_id
+            and placed_after.customer_id = placed_before.customer_id
 
     group by
         newest.model_id,
         newest.previous_model_id,
         newest.is_accepted,
-        before.cluster_id,
-        after.cluster_id
+        placed_before.cluster_id,
+        placed_after.cluster_id
 
 ),
 
@@ -176,8 +176,8 @@ final as (
         crossed.to_cluster_id,
 
         -- attributes
-        before.segment_name as from_segment_name,
-        after.segment_name as to_segment_name,
+        clusters_before.segment_name as from_segment_name,
+        clusters_after.segment_name as to_segment_name,
 
         -- measures
         crossed.customer_count,
@@ -191,15 +191,15 @@ final as (
 
     from crossed
 
-    inner join clusters as before
+    inner join clusters as clusters_before
         on
-            crossed.from_model_id = before.model_id
-            and crossed.from_cluster_id = before.cluster_id
+            crossed.from_model_id = clusters_before.model_id
+            and crossed.from_cluster_id = clusters_before.cluster_id
 
-    inner join clusters as after
+    inner join clusters as clusters_after
         on
-            crossed.to_model_id = after.model_id
-            and crossed.to_cluster_id = after.cluster_id
+            crossed.to_model_id = clusters_after.model_id
+            and crossed.to_cluster_id = clusters_after.cluster_id
 
 )
 

@@ -132,41 +132,43 @@ replacements as (
 pairs as (
 
     select
-        after.customer_id,
+        snapshots_after.customer_id,
         periods.from_date,
         periods.to_date,
-        after.monetary_value,
-        after.last_purchase_at >= periods.from_date as has_bought,
-        before.unscored_reason is null
+        snapshots_after.monetary_value,
+        snapshots_after.last_purchase_at >= periods.from_date as has_bought,
+        snapshots_before.unscored_reason is null
         and (
-            after.monetary_value < before.monetary_value
-            or after.frequency < before.frequency
+            snapshots_after.monetary_value < snapshots_before.monetary_value
+            or snapshots_after.frequency < snapshots_before.frequency
         ) as has_returned,
         cast(
-            {{ dbt.datediff('periods.from_date', 'periods.to_date', 'day') }} as bigint
+            {{ dbt.datediff(
+                'periods.from_date', 'periods.to_date', 'day'
+            ) }} as bigint
         ) as period_days,
         placed_before.cluster_id as behaved_from_id,
         placed_after.cluster_id as to_cluster_id
 
     from periods
 
-    inner join snapshots as after
-        on periods.to_date = after.snapshot_date
+    inner join snapshots as snapshots_after
+        on periods.to_date = snapshots_after.snapshot_date
 
-    left outer join snapshots as before
+    left outer join snapshots as snapshots_before
         on
-            periods.from_date = before.snapshot_date
-            and after.customer_id = before.customer_id
+            periods.from_date = snapshots_before.snapshot_date
+            and snapshots_after.customer_id = snapshots_before.customer_id
 
     left outer join placed as placed_after
         on
             periods.to_date = placed_after.snapshot_date
-            and after.customer_id = placed_after.customer_id
+            and snapshots_after.customer_id = placed_after.customer_id
 
     left outer join placed as placed_before
         on
             periods.from_date = placed_before.snapshot_date
-            and after.customer_id = placed_before.customer_id
+            and snapshots_after.customer_id = placed_before.customer_id
 
     where periods.from_date is not null
 
@@ -249,7 +251,7 @@ customers as (
 ),
 
 centroids as (
-{{ centroids_by_feature('all_centroids') }}
+    {{ centroids_by_feature('all_centroids') }}
 ),
 
 measured as (
@@ -366,8 +368,8 @@ final as (
         explained.to_cluster_id,
 
         -- attributes
-        before.segment_name as from_segment_name,
-        after.segment_name as to_segment_name,
+        clusters_before.segment_name as from_segment_name,
+        clusters_after.segment_name as to_segment_name,
         explained.cause,
 
         -- measures
@@ -379,23 +381,23 @@ final as (
 
     from explained
 
-    left outer join clusters as before
+    left outer join clusters as clusters_before
         on
-            explained.from_model_id = before.model_id
-            and explained.from_cluster_id = before.cluster_id
+            explained.from_model_id = clusters_before.model_id
+            and explained.from_cluster_id = clusters_before.cluster_id
 
-    left outer join clusters as after
+    left outer join clusters as clusters_after
         on
-            explained.to_model_id = after.model_id
-            and explained.to_cluster_id = after.cluster_id
+            explained.to_model_id = clusters_after.model_id
+            and explained.to_cluster_id = clusters_after.cluster_id
 
     group by
         explained.from_date,
         explained.to_date,
         explained.from_cluster_id,
         explained.to_cluster_id,
-        before.segment_name,
-        after.segment_name,
+        clusters_before.segment_name,
+        clusters_after.segment_name,
         explained.cause
 
 )

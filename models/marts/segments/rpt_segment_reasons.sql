@@ -2,11 +2,11 @@
 -- their segment, and the smallest single change that would move them to a better one.
 -- Answers: why is this customer in this segment, and what would it take?
 --
--- Along one feature, all else equal, the squared distances to two centroids differ by a
--- straight line, so two clusters meet in one point. The points at which a better cluster
--- meets one that is not are the only places where a customer can enter a better segment;
--- the first whole day, order or penny beyond each is scored like any customer, and the
--- smallest that does land in a better segment is kept.
+-- Along one feature, all else equal, the squared distances to two centroids differ by
+-- a straight line, so two clusters meet in one point. The points at which a better
+-- cluster meets one that is not are the only places where a customer can enter a better
+-- segment; the first whole day, order or penny beyond each is scored like any customer,
+-- and the smallest that does land in a better segment is kept.
 
 with
 
@@ -85,7 +85,7 @@ models as (
 ),
 
 centroids as (
-{{ centroids_by_feature('models') }}
+    {{ centroids_by_feature('models') }}
 ),
 
 -- The three measures that a customer can change by the next purchase, if the model uses
@@ -177,14 +177,14 @@ scaled as (
 meetings as (
 
     select
-        others.customer_id,
-        others.measure,
-        others.measured,
-        others.direction,
-        others.step,
-        others.transform,
-        others.feature_mean,
-        others.feature_deviation,
+        unimproved.customer_id,
+        unimproved.measure,
+        unimproved.measured,
+        unimproved.direction,
+        unimproved.step,
+        unimproved.transform,
+        unimproved.feature_mean,
+        unimproved.feature_deviation,
         (
             (
                 better.squared_distance
@@ -192,21 +192,21 @@ meetings as (
                 + power(better.centroid_z, 2)
             )
             - (
-                others.squared_distance
-                - power(others.z - others.centroid_z, 2)
-                + power(others.centroid_z, 2)
+                unimproved.squared_distance
+                - power(unimproved.z - unimproved.centroid_z, 2)
+                + power(unimproved.centroid_z, 2)
             )
-        ) / (2 * (better.centroid_z - others.centroid_z)) as meeting_z
+        ) / (2 * (better.centroid_z - unimproved.centroid_z)) as meeting_z
 
-    from scaled as others
+    from scaled as unimproved
 
     inner join scaled as better
         on
-            others.customer_id = better.customer_id
-            and others.measure = better.measure
-            and others.segment_rank >= others.own_rank
+            unimproved.customer_id = better.customer_id
+            and unimproved.measure = better.measure
+            and unimproved.segment_rank >= unimproved.own_rank
             and better.segment_rank < better.own_rank
-            and (better.centroid_z - others.centroid_z) * others.direction > 0
+            and (better.centroid_z - unimproved.centroid_z) * unimproved.direction > 0
 
 ),
 
@@ -251,7 +251,8 @@ proposals as (
             case
                 when in_units.direction < 0
                     then floor(in_units.meeting) - steps.further
-                else (ceil(in_units.meeting / in_units.step) + steps.further)
+                else
+                    (ceil(in_units.meeting / in_units.step) + steps.further)
                     * in_units.step
             end as decimal(28, 2)
         ) as proposed
@@ -288,7 +289,7 @@ changed as (
         customers.average_order_value,
         customers.items_per_order,
         customers.return_rate,
-        abs(cast(proposals.proposed as double) - proposals.measured) as change
+        abs(cast(proposals.proposed as double) - proposals.measured) as size_of_change
 
     from proposals
 
@@ -314,7 +315,7 @@ rescored as (
         changed.customer_id,
         changed.measure,
         changed.proposed,
-        changed.change,
+        changed.size_of_change,
         centroids.cluster_id,
         row_number() over (
             partition by changed.customer_id, changed.measure, changed.proposed
@@ -335,11 +336,11 @@ verified as (
         rescored.customer_id,
         rescored.measure,
         rescored.proposed,
-        rescored.change,
+        rescored.size_of_change,
         rescored.cluster_id,
         row_number() over (
             partition by rescored.customer_id, rescored.measure
-            order by rescored.change, rescored.proposed
+            order by rescored.size_of_change, rescored.proposed
         ) as change_rank
 
     from rescored
@@ -367,7 +368,7 @@ weighed as (
         verified.customer_id,
         verified.measure,
         verified.proposed,
-        verified.change,
+        verified.size_of_change,
         verified.cluster_id,
         row_number() over (
             partition by verified.customer_id
@@ -402,9 +403,10 @@ changes as (
 
     select
         customer_id,
-        max(case when measure = 'recency_days' then change end) as fewer_days,
-        max(case when measure = 'frequency' then change end) as more_orders,
-        max(case when measure = 'monetary_value' then change end) as more_amount,
+        max(case when measure = 'recency_days' then size_of_change end) as fewer_days,
+        max(case when measure = 'frequency' then size_of_change end) as more_orders,
+        max(case when measure = 'monetary_value' then size_of_change end)
+            as more_amount,
         max(case when size_rank = 1 then measure end) as smallest_change,
         max(case when size_rank = 1 then proposed end) as smallest_change_to,
         max(case when size_rank = 1 then cluster_id end) as better_cluster_id
@@ -415,7 +417,8 @@ changes as (
 
 ),
 
--- The rules' leaves part the customers, so one rule holds for each.
+-- The rules' leaves part the customers, so one rule holds for each. No feature is below
+-- 0, nor beyond the bound that stands for none.
 ruled as (
 
     select
@@ -426,19 +429,14 @@ ruled as (
 
     from customers
 
-    inner join rules
-        on
-            {%- for feature in clusterable_features() %}
-            {{ "and " if not loop.first -}}
-            (
-                rules.{{ feature }}_above is null
-                or customers.{{ feature }} > rules.{{ feature }}_above
-            )
-            and (
-                rules.{{ feature }}_up_to is null
-                or customers.{{ feature }} <= rules.{{ feature }}_up_to
-            )
-            {%- endfor %}
+    cross join rules
+
+    where
+        true
+        {%- for feature in clusterable_features() %}
+        and customers.{{ feature }} > coalesce(rules.{{ feature }}_above, -1)
+        and customers.{{ feature }} <= coalesce(rules.{{ feature }}_up_to, 1e18)
+        {%- endfor %}
 
 ),
 

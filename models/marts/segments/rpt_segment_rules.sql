@@ -1,6 +1,6 @@
--- One row per rule of the current model: what a person would have to know of a customer
--- to tell their segment, and how often that is right. Answers: who belongs in a segment,
--- in plain words?
+-- One row per rule of the current model: what a person would have to know of a
+-- customer to tell their segment, and how often that is right. Answers: who belongs in
+-- a segment, in plain words?
 
 with
 
@@ -48,7 +48,9 @@ bounds as (
                 when {{ feature }}_above is null then 'at most '
                 else concat(
                     'over ',
-                    cast(cast({{ feature }}_above as decimal(28, {{ digits }})) as string)
+                    cast(
+                        cast({{ feature }}_above as decimal(28, {{ digits }})) as string
+                    )
                 )
             end,
             case
@@ -106,11 +108,11 @@ final as (
         cast(rules.fidelity_out_of_fold as double) as fidelity_out_of_fold,
 
         -- bounds
-        {%- for feature in clusterable_features() %}
-        cast(rules.{{ feature }}_above as double) as {{ feature }}_above,
-        cast(rules.{{ feature }}_up_to as double) as {{ feature }}_up_to
-        {{- "," if not loop.last }}
-        {%- endfor %}
+    {%- for feature in clusterable_features() %}
+    cast(rules.{{ feature }}_above as double) as {{ feature }}_above,
+    cast(rules.{{ feature }}_up_to as double) as {{ feature }}_up_to
+    {{- "," if not loop.last }}
+    {%- endfor %}
 
     from rules
 
