@@ -36,5 +36,6 @@ def model(dbt, session):
         rules_per_cluster=dbt.config.meta_get("rules_per_cluster"),
         random_state=dbt.config.meta_get("random_state"),
     )
-    rules.insert(0, "model_id", current["model_id"].iloc[0] if len(current) else None)
+    model_ids = current["model_id"].unique().repeat(len(rules))
+    rules.insert(0, "model_id", pd.array(model_ids, dtype="string"))
     return pd.concat([known, rules], ignore_index=True)

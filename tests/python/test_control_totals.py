@@ -28,31 +28,17 @@ ROWS = [
         ("6", "22423", 4, 4, "0", None),
     ]
 ]
-CLUSTERS = pa.table(
-    {
-        "customer_id": ["77", "78"],
-        "cluster_id": [1, 2],
-        "runner_up_cluster_id": [2, 1],
-        "distance_to_centroid": [0.0, 0.0],
-        "model_id": ["m", "m"],
-        "unclustered_reason": pa.nulls(2, pa.string()),
-    }
-)
-SEGMENTED = pa.table(
-    {
-        "customer_id": ["77", "78"],
-        "cluster_id": [1, 2],
-        "model_id": ["m", "m"],
-        "distance_to_centroid": [0.0, 0.0],
-        "is_current": [True, True],
-    }
-)
 CLUSTER_MODELS = pa.table(
     {
         "model_id": ["m", "m"],
         "cluster_id": [1, 2],
+        "cluster_size": [1, 1],
         "feature": ["monetary_value", "monetary_value"],
-        "centroid_value": [20.0, 3.0],
+        "transform": ["none", "none"],
+        "feature_mean": [0.0, 0.0],
+        "feature_deviation": [1.0, 1.0],
+        "centroid_z": [10.0, 3.0],
+        "centroid_value": [10.0, 3.0],
         "recency_z": [1.0, -1.0],
         "frequency_z": [1.0, -1.0],
         "monetary_z": [1.0, -1.0],
@@ -62,11 +48,7 @@ CLUSTER_MODELS = pa.table(
     }
 )
 # What K-Means, which is no SQL, hands over.
-MODELLED = {
-    "ml_customer_clusters": CLUSTERS,
-    "ml_cluster_models": CLUSTER_MODELS,
-    "fct_customer_segments": SEGMENTED,
-}
+MODELLED = {"ml_cluster_models": CLUSTER_MODELS}
 
 
 def find_differences(models, **given):

@@ -656,7 +656,10 @@ def test_published_clusters(clean_rfm, real_textbook):
     assert np.abs(np.subtract(sizes, [3_054, 1_067, 204, 13])).max() <= 10
     assert round(float(silhouette_score(matrix, labels)), 3) == 0.616
     assert round(
-        real_textbook.value("select silhouette from ml.ml_cluster_scores"), 3
+        real_textbook.value(
+            "select silhouette from marts.dim_cluster_models where is_current"
+        ),
+        3,
     ) == pytest.approx(0.616, abs=0.001)
 
 
