@@ -57,14 +57,14 @@ ALGORITHMS = {
         resamples=100,
         subset_size=None,
         references=10,
-        gap_size=2_000,
+        gap_size=1_000,
     ),
     "gaussian_mixture": Algorithm(
         is_quadratic=False,
         shares_fit=False,
-        resamples=10,
+        resamples=6,
         subset_size=500,
-        references=4,
+        references=3,
         gap_size=500,
     ),
     "ward": Algorithm(

@@ -5,6 +5,7 @@ folder, so that a user's own stay as they were.
 """
 
 import csv
+import hashlib
 import json
 import os
 import subprocess
@@ -324,7 +325,9 @@ def build_warehouse(
         settings_text = json.dumps(variables, sort_keys=True)
         key = f"{landing.parent.name}-{landing.name}-{settings_text}"
         left_out = ["unit_test"] if with_gates else ["unit_test", "test"]
-        name = "".join(c if c.isalnum() else "-" for c in key)
+        # Many vars would make a name that is too long for a folder.
+        digest = hashlib.sha256(key.encode()).hexdigest()[:12]
+        name = "".join(c if c.isalnum() else "-" for c in key)[:120] + digest
 
         def make(folder: Path) -> None:
             result = run_dbt(

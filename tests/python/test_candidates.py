@@ -476,7 +476,7 @@ def test_of_many_customers_samples_are_used_and_stated(monkeypatch):
     stated = table.groupby("algorithm")[
         ["fit_sample_size", "stability_sample_size", "gap_sample_size"]
     ].max()
-    assert stated.loc["kmeans"].tolist() == [3_000, 600, 2_000]
+    assert stated.loc["kmeans"].tolist() == [3_000, 600, 1_000]
     assert stated.loc["gaussian_mixture"].tolist() == [3_000, 300, 500]
     assert stated.loc["bisecting_kmeans"].tolist() == [3_000, 300, 1_000]
     assert stated.loc["ward"].tolist() == [600, 300, 600]

@@ -138,7 +138,7 @@ def test_the_example_query_runs_when_pasted(shop, demo_build):
 def test_a_var_that_cannot_be_used_stops_the_build_with_a_sentence(shop, demo_build):
     assert demo_build.returncode == 0
     said = failed(run(shop, "build", "--vars", "{cluster_count: 99}"))
-    assert "cluster_count is '99'; give a whole number from 2 to 10" in said
+    assert "cluster_count is '99'; give auto or a whole number from 2 to 10" in said
     assert "The build failed; what is wrong is said above" in said
 
 

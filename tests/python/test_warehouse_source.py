@@ -26,13 +26,19 @@ SETTINGS = {
     "purchase_basis": "textbook",
     "as_of_date": "2011-03-01",
     "cluster_count": 3,
+    "cluster_count_min": 2,
+    "cluster_count_max": 4,
+    "cluster_smallest_share": 0.1,
+    "cluster_smallest_jaccard": 0.7,
+    "cluster_smallest_silhouette": 0.1,
+    "cluster_largest_davies_bouldin": 2,
     "cluster_transform": "none",
     "cluster_features": ["frequency", "monetary_value"],
     "cluster_seed": 7,
     "cluster_starts": 3,
 }
-# What only a file has.
-SOURCE = {"source_file", "source_row"}
+# What only a file has, and what a clock says.
+LEFT_OUT = {"source_file", "source_row", "fit_seconds"}
 
 
 def make_lines():
@@ -114,9 +120,9 @@ def as_text(value):
 
 
 def dump(warehouse, table):
-    """Count the rows of a table, without what only a file has."""
+    """Count the rows of a table, without what only a file has or a clock says."""
     return Counter(
-        tuple((name, value) for name, value in row.items() if name not in SOURCE)
+        tuple((name, value) for name, value in row.items() if name not in LEFT_OUT)
         for row in warehouse.rows(f"select * from marts.{table}")
     )
 
@@ -273,7 +279,14 @@ def test_without_lines_the_build_says_how_to_load_some(refuse, tmp_path):
             "purchase_bases": ("net", "var 'purchase_bases' is unknown; known are"),
             "as_of_date": ("2011-02-29", "as_of_date is '2011-02-29'; give a day as"),
             "purchase_basis": ("gross", "purchase_basis is 'gross'; give net or"),
-            "cluster_count": (11, "cluster_count is '11'; give a whole number from 2"),
+            "cluster_count": (11, "cluster_count is '11'; give auto or a whole number"),
+            "cluster_count_min": (1, "cluster_count_min is '1'; give a whole number"),
+            "cluster_smallest_share": (0.6, "cluster_smallest_share is '0.6'; give a"),
+            "cluster_smallest_jaccard": (
+                1.1,
+                "cluster_smallest_jaccard is '1.1'; give a number from 0 to 1",
+            ),
+            "cluster_model": ("keep", "cluster_model is 'keep'; give refit or frozen"),
             "cluster_transform": ("log", "cluster_transform is 'log'; give log1p or"),
             "cluster_features": (
                 ["recency"],
@@ -293,7 +306,16 @@ def test_without_lines_the_build_says_how_to_load_some(refuse, tmp_path):
         {
             "as_of_date": ("2011-01-01' as date) --", "as_of_date is '2011-01-01' as"),
             "purchase_basis": (1, "purchase_basis is '1'; give net or textbook"),
-            "cluster_count": ("four", "cluster_count is 'four'; give a whole number"),
+            "cluster_count": ("four", "cluster_count is 'four'; give auto or a whole"),
+            "cluster_count_max": ("10", "cluster_count_max is '10'; give a whole"),
+            "cluster_smallest_silhouette": (
+                "high",
+                "cluster_smallest_silhouette is 'high'; give a number from -1 to 1",
+            ),
+            "cluster_largest_davies_bouldin": (
+                True,
+                "cluster_largest_davies_bouldin is 'True'; give a number from 0",
+            ),
             "cluster_features": (
                 "recency_days",
                 "cluster_features is 'recency_days'; give a list",
@@ -306,7 +328,15 @@ def test_without_lines_the_build_says_how_to_load_some(refuse, tmp_path):
         },
         {
             "as_of_date": (20110909, "as_of_date is '20110909'; give a day as"),
-            "cluster_count": (True, "cluster_count is 'True'; give a whole number"),
+            "cluster_count": (
+                8,
+                "cluster_count is 8, above cluster_count_max, which is 6",
+            ),
+            "cluster_count_min": (
+                7,
+                "cluster_count_min is 7, above cluster_count_max, which is 6",
+            ),
+            "cluster_count_max": (6, ""),
             "cluster_features": (
                 ["frequency", "frequency"],
                 "cluster_features is '['frequency', 'frequency']'; give a list",

@@ -13,10 +13,10 @@
 {% set jaccard = var('cluster_smallest_jaccard') %}
 {% set silhouette = var('cluster_smallest_silhouette') %}
 {% set davies_bouldin = var('cluster_largest_davies_bouldin') %}
-{% set share_text = '%.1f' | format(100 * share) %}
-{% set jaccard_text = '%.3f' | format(jaccard) %}
-{% set silhouette_text = '%.3f' | format(silhouette) %}
-{% set davies_bouldin_text = '%.3f' | format(davies_bouldin) %}
+{% set share_text = '%.1f' | format(100 * (share | float)) %}
+{% set jaccard_text = '%.3f' | format(jaccard | float) %}
+{% set silhouette_text = '%.3f' | format(silhouette | float) %}
+{% set davies_bouldin_text = '%.3f' | format(davies_bouldin | float) %}
 {% set is_auto = var('cluster_count') == 'auto' %}
 
 with
