@@ -71,8 +71,8 @@ final as (
         cast(returned_amount as decimal(18, 4)) as returned_amount,
         cast(net_amount as decimal(18, 4)) as net_amount,
         cast(counted_quantity as bigint) as counted_quantity,
-        -- An invoice of which nothing was kept is no order, even where a refund that was
-        -- smaller than the price leaves an amount.
+        -- An invoice of which nothing was kept is no order, even where a refund that
+        -- was smaller than the price leaves an amount.
         cast(
             case when is_counted then counted_amount else 0 end as decimal(18, 4)
         ) as counted_amount,

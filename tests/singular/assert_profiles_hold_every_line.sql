@@ -1,5 +1,5 @@
--- Every column's profile holds every delivered line, and the reasons hold every line set
--- aside with its amount.
+-- Every column's profile holds every delivered line, and the reasons hold every line
+-- set aside with its amount.
 
 with
 

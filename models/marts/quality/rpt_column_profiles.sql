@@ -109,7 +109,7 @@ judged as (
             cast(time_value as string)
         ) as shown_value,
         -- Without case and spaces.
-        nullif(lower(regexp_replace(trim(text_value), '[ ]+', ' ')), '') as plain_text
+        nullif(lower(replace(text_value, ' ', '')), '') as plain_text
 
     from counted
 
@@ -147,7 +147,7 @@ plain_texts as (
     select
         column_number,
         plain_text,
-        count(*) as spelling_count,
+        concat(min(text_value), ' | ', max(text_value)) as example,
         sum(line_count) as line_count
 
     from judged
@@ -168,7 +168,7 @@ spellings as (
         column_number,
         count(*) as respelt_value_count,
         sum(line_count) as respelt_line_count,
-        min(plain_text) as respelt_example
+        min(example) as respelt_example
 
     from plain_texts
 

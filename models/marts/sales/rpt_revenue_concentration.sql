@@ -90,7 +90,7 @@ curve as (
         (
             cast(coalesce(reached.amount_so_far, 0) as double)
             + percentiles.part_customer
-            * cast(coalesce(following.amount, 0) as double)
+            * cast(coalesce(next_ranked.amount, 0) as double)
         ) / percentiles.total_amount as lowest_amount_share
 
     from percentiles
@@ -98,8 +98,8 @@ curve as (
     left outer join ranked as reached
         on percentiles.whole_customers = reached.customer_rank
 
-    left outer join ranked as following
-        on percentiles.whole_customers + 1 = following.customer_rank
+    left outer join ranked as next_ranked
+        on percentiles.whole_customers + 1 = next_ranked.customer_rank
 
 ),
 

@@ -16,10 +16,10 @@ invoices as (
         net_amount,
         counted_amount,
         is_counted,
-        -- Days since a Monday.
-        {{ dbt.datediff("cast('1990-01-01' as date)", 'ordered_at', 'day') }} % 7 + 1
-            as weekday_number,
-        hour(ordered_at) as hour_of_day
+        hour(ordered_at) as hour_of_day,
+        -- Since a Monday; no date lies before it.
+        {{ dbt.datediff("cast('1990-01-01' as date)", 'ordered_at', 'day') }}
+            as day_number
 
     from {{ ref('int_invoices_totalled') }}
 
@@ -44,7 +44,7 @@ cells as (
 sold as (
 
     select
-        weekday_number,
+        day_number % 7 + 1 as weekday_number,
         hour_of_day,
         sum(gross_amount) as gross_amount,
         sum(returned_amount) as returned_amount,
@@ -56,7 +56,7 @@ sold as (
     from invoices
 
     group by
-        weekday_number,
+        day_number % 7 + 1,
         hour_of_day
 
 ),

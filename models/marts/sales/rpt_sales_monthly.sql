@@ -171,27 +171,37 @@ compared as (
             as last_month_amount,
         cast(lag(complete_amount, 12) over (order by month_number) as double)
             as last_year_amount,
-        cast(avg(complete_amount) over () as double) as mean_amount,
-        -- Twelve months around this one: half of the outer two, so that each month of
-        -- the year weighs the same.
-        case
-            when count(complete_amount) over (
-                order by month_number
-                rows between 6 preceding and 6 following
-            ) = 13
-                then (
-                    cast(sum(complete_amount) over (
-                        order by month_number
-                        rows between 6 preceding and 6 following
-                    ) as double)
-                    + cast(sum(complete_amount) over (
-                        order by month_number
-                        rows between 5 preceding and 5 following
-                    ) as double)
-                ) / 24
-        end as centred_mean
+        cast(sum(complete_amount) over () as double)
+        / nullif(count(complete_amount) over (), 0) as mean_amount,
+        count(complete_amount) over (
+            order by month_number
+            rows between 6 preceding and 6 following
+        ) as months_around,
+        cast(sum(complete_amount) over (
+            order by month_number
+            rows between 6 preceding and 6 following
+        ) as double) as thirteen_months_amount,
+        cast(sum(complete_amount) over (
+            order by month_number
+            rows between 5 preceding and 5 following
+        ) as double) as eleven_months_amount
 
     from filled
+
+),
+
+-- The year around a month: half of the outer two of thirteen months, so that each month
+-- of the year weighs the same.
+centred as (
+
+    select
+        *,
+        case
+            when months_around = 13
+                then (thirteen_months_amount + eleven_months_amount) / 24
+        end as centred_mean
+
+    from compared
 
 ),
 
@@ -241,7 +251,7 @@ ratios as (
         month_of_year,
         round(avg(round(amount / nullif(centred_mean, 0), 9)), 9) as mean_ratio
 
-    from compared
+    from centred
 
     where centred_mean is not null
 
@@ -267,53 +277,53 @@ final as (
 
     select
         -- keys
-        compared.sales_month,
+        centred.sales_month,
 
         -- measures
-        cast(compared.gross_amount as decimal(18, 4)) as gross_amount,
-        cast(compared.returned_amount as decimal(18, 4)) as returned_amount,
-        cast(compared.net_amount as decimal(18, 4)) as net_amount,
-        cast(compared.refunded_amount as decimal(18, 4)) as refunded_amount,
-        cast(compared.unmatched_refund_amount as decimal(18, 4))
+        cast(centred.gross_amount as decimal(18, 4)) as gross_amount,
+        cast(centred.returned_amount as decimal(18, 4)) as returned_amount,
+        cast(centred.net_amount as decimal(18, 4)) as net_amount,
+        cast(centred.refunded_amount as decimal(18, 4)) as refunded_amount,
+        cast(centred.unmatched_refund_amount as decimal(18, 4))
             as unmatched_refund_amount,
-        cast(compared.counted_amount as decimal(18, 4)) as counted_amount,
-        cast(compared.guest_amount as decimal(18, 4)) as guest_amount,
-        cast(compared.order_count as bigint) as order_count,
-        cast(compared.guest_order_count as bigint) as guest_order_count,
-        cast(compared.customer_count as bigint) as customer_count,
-        cast(compared.new_customer_count as bigint) as new_customer_count,
-        cast(compared.customer_count - compared.new_customer_count as bigint)
+        cast(centred.counted_amount as decimal(18, 4)) as counted_amount,
+        cast(centred.guest_amount as decimal(18, 4)) as guest_amount,
+        cast(centred.order_count as bigint) as order_count,
+        cast(centred.guest_order_count as bigint) as guest_order_count,
+        cast(centred.customer_count as bigint) as customer_count,
+        cast(centred.new_customer_count as bigint) as new_customer_count,
+        cast(centred.customer_count - centred.new_customer_count as bigint)
             as returning_customer_count,
-        cast(compared.counted_amount as double)
-        / nullif(compared.order_count, 0) as average_order_value,
-        cast(compared.item_count as double)
-        / nullif(compared.order_count, 0) as items_per_order,
+        cast(centred.counted_amount as double)
+        / nullif(centred.order_count, 0) as average_order_value,
+        cast(centred.item_count as double)
+        / nullif(centred.order_count, 0) as items_per_order,
         case
-            when compared.last_month_amount > 0
+            when centred.last_month_amount > 0
                 then
-                    (compared.amount - compared.last_month_amount)
-                    / compared.last_month_amount
+                    (centred.amount - centred.last_month_amount)
+                    / centred.last_month_amount
         end as growth_on_last_month,
         case
-            when compared.last_year_amount > 0
+            when centred.last_year_amount > 0
                 then
-                    (compared.amount - compared.last_year_amount)
-                    / compared.last_year_amount
+                    (centred.amount - centred.last_year_amount)
+                    / centred.last_year_amount
         end as growth_on_last_year,
-        compared.amount / nullif(compared.mean_amount, 0) as amount_index,
+        centred.amount / nullif(centred.mean_amount, 0) as amount_index,
         cast(
-            trend.intercept + trend.slope * compared.month_number as decimal(18, 4)
+            trend.intercept + trend.slope * centred.month_number as decimal(18, 4)
         ) as trend_amount,
-        cast(compared.centred_mean as decimal(18, 4)) as centred_mean_amount,
+        cast(centred.centred_mean as decimal(18, 4)) as centred_mean_amount,
         seasons.seasonal_index,
 
         -- flags
-        compared.is_partial
+        centred.is_partial
 
-    from compared
+    from centred
 
     left outer join seasons
-        on compared.month_of_year = seasons.month_of_year
+        on centred.month_of_year = seasons.month_of_year
 
     left outer join trend
         on true
