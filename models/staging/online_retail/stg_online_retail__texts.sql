@@ -24,7 +24,8 @@ final as (
         cast(invoice_no as string) as invoice_no,
         cast(stock_code as string) as stock_code,
         cast(description as string) as description,
-        cast(customer_id as string) as customer_id,
+        -- How a table stores an id is not what it says: 17850.0 is 17850.
+        regexp_replace(cast(customer_id as string), '[.]0+$', '') as customer_id,
         cast(country as string) as country,
         cast(currency as string) as currency,
         cast(store as string) as store
