@@ -9,6 +9,7 @@ orders as (
         invoice_number,
         customer_id,
         counted_amount,
+        gross_amount,
         ordered_at
 
     from {{ ref('int_orders_versioned') }}
@@ -26,6 +27,7 @@ final as (
 
         -- measures
         counted_amount,
+        gross_amount,
 
         -- times
         ordered_at

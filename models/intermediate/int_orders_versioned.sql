@@ -132,6 +132,7 @@ events as (
         customer_id,
         quantity,
         line_amount,
+        line_amount as gross_amount,
         invoiced_at as changed_at
 
     from purchases
@@ -143,6 +144,7 @@ events as (
         customer_id,
         -quantity as quantity,
         -line_amount as line_amount,
+        cast(0 as decimal(18, 4)) as gross_amount,
         returned_at as changed_at
 
     from returns
@@ -156,7 +158,8 @@ changes as (
         customer_id,
         changed_at,
         sum(quantity) as quantity,
-        sum(line_amount) as line_amount
+        sum(line_amount) as line_amount,
+        sum(gross_amount) as gross_amount
 
     from events
 
@@ -186,7 +189,12 @@ periods as (
             partition by customer_id, invoice_number
             order by changed_at
             rows between unbounded preceding and current row
-        ) as counted_amount
+        ) as counted_amount,
+        sum(gross_amount) over (
+            partition by customer_id, invoice_number
+            order by changed_at
+            rows between unbounded preceding and current row
+        ) as gross_amount
 
     from changes
 
@@ -202,6 +210,7 @@ visits as (
         periods.known_until,
         periods.counted_quantity,
         periods.counted_amount,
+        periods.gross_amount,
         min(instants.invoiced_at) as ordered_at
 
     from periods
@@ -222,7 +231,8 @@ visits as (
         periods.known_from,
         periods.known_until,
         periods.counted_quantity,
-        periods.counted_amount
+        periods.counted_amount,
+        periods.gross_amount
 
 ),
 
@@ -237,6 +247,7 @@ final as (
         -- measures
         cast(counted_quantity as bigint) as counted_quantity,
         cast(counted_amount as decimal(18, 4)) as counted_amount,
+        cast(gross_amount as decimal(18, 4)) as gross_amount,
 
         -- times
         known_until,
