@@ -1,6 +1,6 @@
--- One row per cohort x period that the data can tell about: from the cohort's own period
--- to the one of the last line. Periods without a purchase are in it, so that nobody
--- buying is a 0 and not yet knowing is no row.
+-- One row per cohort x period that the data can tell about: from the cohort's own
+-- period to the one of the last line. Periods without a purchase are in it, so that
+-- nobody buying is a 0 and not yet knowing is no row.
 
 {%- set period = var('cohort_period') %}
 -- dateadd of weeks is not the same everywhere.

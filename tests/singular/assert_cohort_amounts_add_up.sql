@@ -1,5 +1,5 @@
--- Cells whose cumulative figures are not those of the cell before and their own, or whose
--- amounts come from no order. Cumulative orders and gross amounts never fall.
+-- Cells whose cumulative figures are not those of the cell before and their own, or
+-- whose amounts come from no order. Cumulative orders and gross amounts never fall.
 
 with
 

@@ -1,5 +1,5 @@
--- Points of the curve that are not the mean of the complete cells, weighted by size, and
--- numbers of periods that lack a point or should have none.
+-- Points of the curve that are not the mean of the complete cells, weighted by size,
+-- and numbers of periods that lack a point or should have none.
 
 with
 

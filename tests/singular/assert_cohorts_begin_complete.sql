@@ -1,5 +1,5 @@
--- Cells of a cohort's own period in which not all of its customers were active, and cells
--- in which more were active than it has or than placed orders.
+-- Cells of a cohort's own period in which not all of its customers were active, and
+-- cells in which more were active than it has or than placed orders.
 
 select
     cohort_date,

@@ -1,9 +1,9 @@
 -- One row per cohort x period since the first purchase, month by month or by the var
--- cohort_period: who bought again in that very period, and what they bought. Answers: do
--- customers come back, and what have they brought in so far?
+-- cohort_period: who bought again in that very period, and what they bought. Answers:
+-- do customers come back, and what have they brought in so far?
 --
--- What is not known yet has no row. What customers bought is in the period in which they
--- bought it: a later return lowers the net amount of that period.
+-- What is not known yet has no row. What customers bought is in the period in which
+-- they bought it: a later return lowers the net amount of that period.
 
 with
 

@@ -1,6 +1,6 @@
--- One row per group x cohort x period since the first purchase, the groups being countries
--- and, beside them, segments: rpt_cohort_retention for parts of the customers. The groups
--- of a kind add up to it. Answers: which customers come back?
+-- One row per group x cohort x period since the first purchase, the groups being
+-- countries and, beside them, segments: rpt_cohort_retention for parts of the
+-- customers. The groups of a kind add up to it. Answers: which customers come back?
 
 -- With fewer customers than this, a single one would move a rate by more than five
 -- points: such countries are folded into Other.
