@@ -18,5 +18,6 @@ where
     )
     or active_customers > cohort_size
     or active_customers > order_count
+    or abs(retention_rate * cohort_size - active_customers) > 1e-6
     or retention_low > retention_rate + 1e-9
     or retention_high < retention_rate - 1e-9
