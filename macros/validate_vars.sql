@@ -3,10 +3,10 @@
 {% macro validate_vars() %}
 
     {%- set known = [
-        "as_of_date", "purchase_basis", "cluster_count", "cluster_count_min",
-        "cluster_count_max", "cluster_smallest_share", "cluster_smallest_jaccard",
-        "cluster_smallest_silhouette", "cluster_largest_davies_bouldin",
         "as_of_date", "purchase_basis", "cohort_period", "cluster_count",
+        "cluster_count_min", "cluster_count_max", "cluster_smallest_share",
+        "cluster_smallest_jaccard",
+        "cluster_smallest_silhouette", "cluster_largest_davies_bouldin",
         "cluster_transform", "cluster_features", "cluster_seed", "cluster_starts",
         "cluster_model", "cluster_drift_limit", "cluster_drift_accepted",
         "cluster_rules", "source_table", "source_columns",
