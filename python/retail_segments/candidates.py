@@ -89,9 +89,8 @@ def compare_candidates(
     """Partition customers by five algorithms into 2 to `largest_k`, and measure all.
 
     K-Means is the algorithm that segments are made with; the others show whether
-    something else finds better ones. K-Means is measured on bootstraps that, taken
-    together, draw every customer equally often [1]_, which takes much of the chance
-    out of the mean; the others, which cost more or take no weights, on subsets.
+    something else finds better ones. K-Means is fitted again on bootstraps; the others,
+    which cost more or take no weights, on subsets, both as in [1]_.
     Beyond `FIT_SIZE` customers a sample is partitioned, beyond `PAIRS_SIZE` a sample
     of that one wherever pairs are compared; each row says how many were used.
 
@@ -137,8 +136,7 @@ def compare_candidates(
 
     References
     ----------
-    .. [1] A. Davison, D. Hinkley and E. Schechtman, "Efficient bootstrap simulation",
-       1986.
+    .. [1] C. Hennig, "Cluster-wise assessment of cluster stability", 2007.
 
     Examples
     --------
@@ -393,8 +391,7 @@ def _draw_resamples(
     same = pd.DataFrame(matrix).groupby(list(range(matrix.shape[1]))).ngroup()
     numbers = same.to_numpy(dtype="int64")
     if algorithm.subset_size is None:
-        everybody = np.tile(np.arange(count), algorithm.resamples)
-        draws = random.permutation(everybody).reshape(algorithm.resamples, count)
+        draws = random.integers(0, count, (algorithm.resamples, count))
     else:
         size = min(algorithm.subset_size, (count + 1) // 2)
         draws = np.stack(
