@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any, Literal
 
 import numpy as np
@@ -226,11 +227,11 @@ def update_models(
     is_wished = previous is None or previous["settings"].iloc[0] != settings.wishes()
     # Of models that wait to be accepted, only the newest matters.
     history = history[history["is_accepted"]]
-    version = int(history["model_version"].max()) + 1 if len(history) else 1
+    number = int(history["model_version"].max()) + 1 if len(history) else 1
     model_id = f"kmeans-k{n_clusters}-{as_of}-{fingerprint[:8]}"
     head = {
         "model_id": model_id,
-        "model_version": version,
+        "model_version": number,
         "as_of_date": pd.Timestamp(as_of),
         "fingerprint": fingerprint,
         "settings": settings.wishes(),
@@ -474,9 +475,7 @@ def _is_same_shop(model: pd.DataFrame, keys: pd.Series) -> bool:
 
 
 def _library_versions() -> str:
-    import sklearn
-
-    return json.dumps({"numpy": np.__version__, "scikit-learn": sklearn.__version__})
+    return json.dumps({name: version(name) for name in ("numpy", "scikit-learn")})
 
 
 def _fingerprint(

@@ -161,7 +161,8 @@ def test_a_table_gives_what_the_same_lines_in_files_give(from_table, from_landin
     for table in tables:
         found, expected = dump(from_table, table), dump(from_landing, table)
         assert found == expected, table
-        assert expected, table
+        # There is one model only, which has replaced none.
+        assert expected or table == "rpt_cluster_promotion", table
 
 
 def test_a_table_s_unreadable_values_are_set_aside(from_table, lines):
