@@ -10,6 +10,11 @@
         "cluster_transform", "cluster_features", "cluster_seed", "cluster_starts",
         "cluster_model", "cluster_drift_limit", "cluster_drift_accepted",
         "cluster_rules", "source_table", "source_columns",
+        "as_of_date", "purchase_basis", "cluster_count", "cluster_transform",
+        "cluster_features", "cluster_seed", "cluster_starts", "cluster_model",
+        "cluster_drift_limit", "cluster_drift_accepted", "cluster_rules",
+        "basket_smallest_support", "basket_smallest_confidence", "basket_largest_size",
+        "source_table", "source_columns",
     ] -%}
     {%- set features = clusterable_features() -%}
     {%- set attributes = [
@@ -69,6 +74,7 @@
         ("cluster_seed", 0, 4294967295),
         ("cluster_starts", 1, 1000),
         ("cluster_rules", 1, 10),
+        ("basket_largest_size", 2, 1000000),
     ] if var(name) is not integer or var(name) is boolean
         or not lowest <= var(name) <= highest -%}
         {%- do problems.append(
@@ -81,6 +87,8 @@
     {%- if count != "auto" and (
         count is not integer or count is boolean or not 2 <= count <= 10
     ) -%}
+    {%- for name in ["cluster_drift_limit", "basket_smallest_confidence"] if var(name) is not number
+        or var(name) is boolean or not 0 <= var(name) <= 1 -%}
         {%- do problems.append(
             "cluster_count is '" ~ count
             ~ "'; give auto or a whole number from 2 to 10"
@@ -108,6 +116,14 @@
             ~ lowest ~ " to " ~ highest
         ) -%}
     {%- endfor -%}
+
+    {%- set support = var("basket_smallest_support") -%}
+    {%- if support is not number or support is boolean or not 0.0001 <= support <= 1 -%}
+        {%- do problems.append(
+            "basket_smallest_support is '" ~ support
+            ~ "'; give a share from 0.0001 to 1"
+        ) -%}
+    {%- endif -%}
 
     {%- set chosen = var("cluster_features") -%}
     {%- if chosen is string or chosen is not sequence or not chosen

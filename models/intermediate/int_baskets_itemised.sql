@@ -1,0 +1,191 @@
+-- One row per basket x product: what customers put together, as it is now and as it was
+-- known at the origin from which recommendations are tried. A basket is an invoice of a
+-- known customer; what was sent back counts under purchase_basis as everywhere. Baskets
+-- of too many products are flagged: they say what a reseller stocks, not what belongs
+-- together.
+
+with
+
+lines as (
+
+    select
+        invoice_line_id,
+        invoice_number,
+        customer_id,
+        stock_code,
+        quantity,
+        counted_quantity,
+        invoiced_at
+
+    from {{ ref('fct_invoice_lines') }}
+
+    where
+        is_counted
+        and is_product
+        and not is_guest
+
+),
+
+allocations as (
+
+    select
+        purchase_line_id,
+        allocated_quantity,
+        returned_at
+
+    from {{ ref('fct_return_allocations') }}
+
+    where purchase_line_id is not null
+
+),
+
+origins as (
+
+    select max(snapshot_date) as origin_date
+
+    from {{ ref('int_snapshot_dates') }}
+
+    where is_origin
+
+),
+
+-- The second half of the time is kept to see whether a rule of the first holds in it.
+dates as (
+
+    select
+        origins.origin_date,
+        cast(
+            {{ dbt.dateadd(
+                'day',
+                'cast(floor('
+                ~ dbt.datediff('as_of.first_line_date', 'as_of.as_of_date', 'day')
+                ~ ' / 2) as int)',
+                'as_of.first_line_date'
+            ) }} as date
+        ) as halfway_date
+
+    from {{ ref('int_as_of_date') }} as as_of
+
+    cross join origins
+
+),
+
+-- What was sent back since the origin was not known to be so then.
+quantities as (
+
+    select
+        lines.invoice_number,
+        lines.customer_id,
+        lines.stock_code,
+        lines.counted_quantity as quantity,
+        case
+            when lines.invoiced_at < dates.origin_date then lines.counted_quantity
+            else 0
+        end as origin_quantity,
+        lines.invoiced_at
+
+    from lines
+
+    cross join dates
+
+    union all
+
+    select
+        lines.invoice_number,
+        lines.customer_id,
+        lines.stock_code,
+        0 as quantity,
+        allocations.allocated_quantity as origin_quantity,
+        lines.invoiced_at
+
+    from allocations
+
+    inner join lines
+        on allocations.purchase_line_id = lines.invoice_line_id
+
+    cross join dates
+
+    where
+        lines.counted_quantity < lines.quantity
+        and lines.invoiced_at < dates.origin_date
+        and allocations.returned_at >= dates.origin_date
+
+),
+
+items as (
+
+    select
+        invoice_number,
+        customer_id,
+        stock_code,
+        sum(quantity) as quantity,
+        sum(origin_quantity) as origin_quantity,
+        min(invoiced_at) as bought_at
+
+    from quantities
+
+    group by
+        invoice_number,
+        customer_id,
+        stock_code
+
+    having
+        sum(quantity) > 0
+        or sum(origin_quantity) > 0
+
+),
+
+baskets as (
+
+    select
+        invoice_number,
+        customer_id,
+        row_number() over (order by invoice_number, customer_id) as basket_number,
+        sum(case when quantity > 0 then 1 else 0 end) as product_count,
+        sum(case when origin_quantity > 0 then 1 else 0 end) as origin_product_count,
+        min(bought_at) as ordered_at
+
+    from items
+
+    group by
+        invoice_number,
+        customer_id
+
+),
+
+final as (
+
+    select
+        -- keys
+        baskets.basket_number,
+        items.stock_code,
+        items.invoice_number,
+        items.customer_id,
+
+        -- measures
+        cast(baskets.product_count as bigint) as product_count,
+
+        -- flags
+        baskets.ordered_at < dates.halfway_date as is_first_half,
+        items.quantity > 0
+        and baskets.product_count <= {{ var('basket_largest_size') }} as is_counted,
+        items.origin_quantity > 0
+        and baskets.origin_product_count <= {{ var('basket_largest_size') }}
+            as is_counted_at_origin,
+
+        -- times
+        dates.origin_date,
+        baskets.ordered_at
+
+    from items
+
+    inner join baskets
+        on
+            items.invoice_number = baskets.invoice_number
+            and items.customer_id = baskets.customer_id
+
+    cross join dates
+
+)
+
+select * from final

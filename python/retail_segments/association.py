@@ -1,0 +1,333 @@
+"""Make rules of counted pairs and larger sets, and test each of them against chance."""
+
+import itertools
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from mlxtend.frequent_patterns import association_rules
+
+from retail_segments.item_sets import ItemSet
+from retail_segments.product_variants import are_variants
+from retail_segments.significance import p_values, q_values
+
+# What the codes and names of a side with several products are joined with.
+JOINT = " + "
+# Substitutes are bought together this share of the times that chance would have it, or
+# less: as int_product_pairs_counted says.
+LARGEST_LIFT_APART = 0.5
+SMALLEST_COUNT = 5
+
+_SIDES = ["basket_count", "left_basket_count", "right_basket_count", "all_basket_count"]
+_TYPES = {
+    "cluster_id": "Int64",
+    "antecedent": "str",
+    "consequent": "str",
+    "antecedent_name": "str",
+    "consequent_name": "str",
+    "antecedent_count": "int64",
+    "consequent_count": "int64",
+    "basket_count": "int64",
+    "antecedent_basket_count": "int64",
+    "consequent_basket_count": "int64",
+    "all_basket_count": "int64",
+    "lift_in_all": "float64",
+    "p_value": "float64",
+    "q_value": "float64",
+    "is_frequent": "bool",
+    "is_bought_apart": "bool",
+    "is_replicated": "boolean",
+    "is_variant": "bool",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleSettings:
+    """What a rule must reach.
+
+    Attributes
+    ----------
+    smallest_support : float
+        Share of the baskets that hold both sides.
+    smallest_confidence : float
+        Share of the baskets with the antecedent that hold the consequent.
+    significance : float
+        Largest q-value of a rule that is taken to be more than chance.
+    """
+
+    smallest_support: float = 0.01
+    smallest_confidence: float = 0.0
+    significance: float = 0.05
+
+
+def smallest_count(baskets: int, *, smallest_support: float) -> int:
+    """Return from how many baskets on something is frequent: never less than five.
+
+    Parameters
+    ----------
+    baskets : int
+        Number of all baskets.
+    smallest_support : float
+        Share of the baskets.
+
+    Returns
+    -------
+    int
+        Number of baskets.
+
+    Examples
+    --------
+    >>> smallest_count(18_402, smallest_support=0.01)
+    185
+    >>> smallest_count(100, smallest_support=0.01)
+    5
+    """
+    # Twelve digits: a share of 0.07 times 100 is a little more than 7 in binary.
+    return max(SMALLEST_COUNT, math.ceil(round(baskets * smallest_support, 12)))
+
+
+def make_rules(
+    pairs: pd.DataFrame,
+    larger_sets: Mapping[ItemSet, tuple[int, int]],
+    *,
+    product_names: Mapping[str, str],
+    variant_words: Collection[str],
+    settings: RuleSettings,
+) -> pd.DataFrame:
+    """Make a rule of every pair and every split of a larger set, and test it.
+
+    A rule is tested by Fisher's exact test. Within each segment and size of set the
+    q-values allow for all rules that its frequent products could have made, pairs in
+    both tails; a rule is said to hold again only where it was found in the first half
+    of the time by the same measure, by those baskets alone.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        Rows of int_product_pairs_counted, sorted.
+    larger_sets : mapping of frozenset of str to (int, int)
+        Sets of three products and more in all baskets, as `find_larger_sets` counts
+        them.
+    product_names : mapping of str to str
+        Name of each stock code.
+    variant_words : collection of str
+        Words of colour and size.
+    settings : RuleSettings
+        What a rule must reach to hold again.
+
+    Returns
+    -------
+    DataFrame
+        One row per segment (``cluster_id``, missing for all) x ``antecedent`` x
+        ``consequent``, sorted by them: names, counts, ``p_value``, ``q_value``,
+        ``is_bought_apart`` (the test was whether so few baskets hold both),
+        ``is_replicated`` (missing where the first half does not show the rule, or
+        within a segment), ``is_variant``. Codes of several products are sorted and
+        joined by " + ".
+
+    Examples
+    --------
+    >>> counts = {"basket_count": 8, "left_basket_count": 8, "right_basket_count": 10}
+    >>> pair = {"cluster_id": None, "left_stock_code": "A", "right_stock_code": "B"}
+    >>> pair |= counts | {f"first_half_{name}": 0 for name in counts}
+    >>> pair |= {"all_basket_count": 100, "first_half_all_basket_count": 0}
+    >>> pair |= {"frequent_count": 2, "first_half_frequent_count": 0, "lift_in_all": 10}
+    >>> pair |= {"is_frequent": True, "is_bought_apart": False}
+    >>> pair |= {"is_frequent_in_first_half": False}
+    >>> rules = make_rules(
+    ...     pd.DataFrame([pair]),
+    ...     {},
+    ...     product_names={"A": "CUP", "B": "SAUCER"},
+    ...     variant_words=(),
+    ...     settings=RuleSettings(),
+    ... )
+    >>> rules[["antecedent_name", "consequent_name", "basket_count"]]
+      antecedent_name consequent_name  basket_count
+    0             CUP          SAUCER             8
+    1          SAUCER             CUP             8
+    """
+    rules = pd.concat(
+        [_direct(pairs), _split(pairs, larger_sets)], ignore_index=True
+    )
+    rules = rules.assign(is_replicated=pd.Series(pd.NA, rules.index, "boolean"))
+    rules[["p_value", "q_value"]] = np.nan
+    for _, group in rules.groupby(["cluster_id", "size"], dropna=False):
+        tested = group[group["is_frequent"] | group["is_bought_apart"]]
+        p, q = _test(tested, "", tested["is_bought_apart"])
+        rules.loc[tested.index, "p_value"] = p
+        rules.loc[tested.index, "q_value"] = q
+        if group["cluster_id"].isna().all():
+            held = _replicate(group, settings)
+            rules.loc[held.index, "is_replicated"] = held
+    rules = rules[rules["p_value"].notna()]
+
+    names = {
+        side: [[product_names.get(code, code) for code in codes] for codes in rules[side]]
+        for side in ("left", "right")
+    }
+    return (
+        rules.assign(
+            antecedent=rules["left"].map(JOINT.join),
+            consequent=rules["right"].map(JOINT.join),
+            antecedent_name=[JOINT.join(side) for side in names["left"]],
+            consequent_name=[JOINT.join(side) for side in names["right"]],
+            antecedent_count=rules["left"].map(len),
+            consequent_count=rules["right"].map(len),
+            antecedent_basket_count=rules["left_basket_count"],
+            consequent_basket_count=rules["right_basket_count"],
+            is_variant=[
+                _has_variants(left + right, left_names + right_names, variant_words)
+                for left, right, left_names, right_names in zip(
+                    rules["left"], rules["right"], *names.values(), strict=True
+                )
+            ],
+        )[list(_TYPES)]
+        .astype(_TYPES)
+        .sort_values(
+            ["cluster_id", "antecedent", "consequent"],
+            na_position="first",
+            ignore_index=True,
+        )
+    )
+
+
+def _direct(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Read every pair in both directions."""
+    forward = pairs.assign(
+        cluster_id=pairs["cluster_id"].astype("Int64"),
+        left=[(code,) for code in pairs["left_stock_code"]],
+        right=[(code,) for code in pairs["right_stock_code"]],
+        size=2,
+    )
+    flipped = {
+        name: name.replace("left_", "swap_").replace("right_", "left_")
+        for name in forward.columns
+    } | {"left": "right", "right": "left"}
+    backward = forward.rename(columns=flipped)
+    backward.columns = backward.columns.str.replace("swap_", "right_")
+    return pd.concat([forward, backward[forward.columns]], ignore_index=True)
+
+
+def _split(
+    pairs: pd.DataFrame, larger_sets: Mapping[ItemSet, tuple[int, int]]
+) -> pd.DataFrame:
+    """Split every larger set into antecedent and consequent in all ways."""
+    if not larger_sets:
+        return pd.DataFrame()
+    in_all = pairs[pairs["cluster_id"].isna()]
+    totals = in_all.iloc[0]
+    counts = dict(larger_sets)
+    for row in in_all.to_dict("records"):
+        left, right = row["left_stock_code"], row["right_stock_code"]
+        for codes, name in ((left, "left_"), (right, "right_"), ((left, right), "")):
+            counts[frozenset([codes] if isinstance(codes, str) else codes)] = (
+                row[f"{name}basket_count"],
+                row[f"first_half_{name}basket_count"],
+            )
+    splits = association_rules(
+        pd.DataFrame({"itemsets": list(larger_sets), "support": 1.0}),
+        support_only=True,
+        min_threshold=0.0,
+    )
+    rows = []
+    for left, right in zip(splits["antecedents"], splits["consequents"], strict=True):
+        both = counts[left | right]
+        rows.append(
+            {
+                "left": tuple(sorted(left)),
+                "right": tuple(sorted(right)),
+                "size": len(left | right),
+                "is_frequent": True,
+                "is_bought_apart": False,
+                "is_frequent_in_first_half": True,
+                "basket_count": both[0],
+                "left_basket_count": counts[left][0],
+                "right_basket_count": counts[right][0],
+                "first_half_basket_count": both[1],
+                "first_half_left_basket_count": counts[left][1],
+                "first_half_right_basket_count": counts[right][1],
+            }
+        )
+    constant = [
+        "all_basket_count",
+        "first_half_all_basket_count",
+        "frequent_count",
+        "first_half_frequent_count",
+    ]
+    return pd.DataFrame(rows).assign(
+        cluster_id=pd.Series(pd.NA, range(len(rows)), "Int64"),
+        **{name: totals[name] for name in constant},
+    )
+
+
+def _test(
+    rules: pd.DataFrame, prefix: str, apart: pd.Series
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Test rules of one size, allowing for all that there could have been."""
+    if rules.empty:
+        return np.empty(0), np.empty(0)
+    p = p_values(*(rules[f"{prefix}{name}"] for name in _SIDES), apart=apart)
+    size = int(rules["size"].iloc[0])
+    splits = 2**size - 2
+    sets = math.comb(int(rules[f"{prefix}frequent_count"].iloc[0]), size)
+    # Pairs are looked at for being bought apart as well.
+    tests = sets * splits * (2 if size == 2 else 1)
+    return p, q_values(p, tests=max(tests, len(p)))
+
+
+def _replicate(rules: pd.DataFrame, settings: RuleSettings) -> pd.Series:
+    """Say of the rules that the first half shows whether they hold in the later one."""
+    later = rules[[]].assign(
+        **{name: rules[name] - rules[f"first_half_{name}"] for name in _SIDES}
+    )
+    first = rules[[f"first_half_{name}" for name in _SIDES]].set_axis(_SIDES, axis=1)
+
+    tried = rules[rules["is_frequent_in_first_half"] | rules["is_bought_apart"]]
+    _, q = _test(tried, "first_half_", tried["is_bought_apart"])
+    is_found = _reaches(first.loc[tried.index], tried["is_bought_apart"], settings)
+    found = tried[is_found & (q < settings.significance)]
+
+    apart = found["is_bought_apart"]
+    later = later.loc[found.index]
+    p = p_values(*(later[name] for name in _SIDES), apart=apart)
+    holds = _reaches(later, apart, settings)
+    return (holds & (q_values(p, tests=len(p)) < settings.significance)).astype(
+        "boolean"
+    )
+
+
+def _reaches(
+    counts: pd.DataFrame, apart: pd.Series, settings: RuleSettings
+) -> pd.Series:
+    """Say which rules reach support, confidence and lift in a part of the baskets."""
+    together, left, right, total = (counts[name].astype("float64") for name in _SIDES)
+    smallest = total.map(
+        lambda baskets: smallest_count(
+            int(baskets), smallest_support=settings.smallest_support
+        )
+    )
+    is_often = (
+        (together >= smallest)
+        & (together >= settings.smallest_confidence * left)
+        & (together * total > left * right)
+    )
+    is_seldom = (together * total <= LARGEST_LIFT_APART * left * right) & (
+        left * right > 0
+    )
+    return is_seldom.where(apart, is_often)
+
+
+def _has_variants(
+    codes: tuple[str, ...], names: list[str], variant_words: Collection[str]
+) -> bool:
+    return any(
+        are_variants(
+            (codes[one], codes[other]),
+            (names[one], names[other]),
+            variant_words=variant_words,
+        )
+        for one, other in itertools.combinations(range(len(codes)), 2)
+    )
