@@ -129,10 +129,6 @@ items as (
         customer_id,
         stock_code
 
-    having
-        sum(quantity) > 0
-        or sum(origin_quantity) > 0
-
 ),
 
 baskets as (
@@ -164,6 +160,11 @@ final as (
 
         -- measures
         cast(baskets.product_count as bigint) as product_count,
+        -- Each class holds sizes of up to 15 % more than its smallest. No size lies on
+        -- the edge of one, so that it matters nowhere how logarithms are rounded.
+        cast(
+            floor(7 * ln(greatest(baskets.product_count, 1))) as bigint
+        ) as size_class,
 
         -- flags
         baskets.ordered_at < dates.halfway_date as is_first_half,
@@ -185,6 +186,10 @@ final as (
             and items.customer_id = baskets.customer_id
 
     cross join dates
+
+    where
+        items.quantity > 0
+        or items.origin_quantity > 0
 
 )
 

@@ -1,12 +1,12 @@
-"""One row per segment x antecedent x consequent: rules of products, tested against chance.
+"""One row per segment x antecedent x consequent: rules of products, and their chances.
 
-Only reads and writes here. The methods are `retail_segments.association`, over the pairs
-that SQL has counted, and `retail_segments.item_sets` for larger sets.
+Only reads and writes here. The methods are `retail_segments.association`, over the
+pairs that SQL has counted, and `retail_segments.item_sets` for larger sets.
 """
 
 from duckdb import ColumnExpression, ConstantExpression
 from retail_segments.association import RuleSettings, make_rules, smallest_count
-from retail_segments.item_sets import find_larger_sets, products_of_larger_sets
+from retail_segments.item_sets import products_of_larger_sets, split_larger_sets
 
 
 def model(dbt, session):  # noqa: ARG001
@@ -16,45 +16,41 @@ def model(dbt, session):  # noqa: ARG001
         smallest_support=dbt.config.meta_get("smallest_support"),
         smallest_confidence=dbt.config.meta_get("smallest_confidence"),
     )
-    pairs = (
-        dbt.ref("int_product_pairs_counted")
-        .order("cluster_id, left_stock_code, right_stock_code")
-        .df()
-    )
-    names = dbt.ref("dim_products").project("stock_code, product_name").df()
-    words = dbt.ref("variant_words").df()["word"]
+    keys = ["cluster_id", "left_stock_code", "right_stock_code"]
+    counted = dbt.ref("int_product_pairs_counted").order(", ".join(keys)).df()
+    pairs = counted.merge(dbt.ref("int_product_pairs_expected").df(), on=keys)
 
     in_all = pairs[pairs["cluster_id"].isna() & pairs["is_frequent"]]
     products = products_of_larger_sets(
-        [
-            frozenset(pair)
-            for pair in zip(
-                in_all["left_stock_code"], in_all["right_stock_code"], strict=True
-            )
-        ]
+        list(map(frozenset, zip(*(in_all[key] for key in keys[1:]), strict=True)))
     )
-    # None of them is the usual case in a small shop, and no list of values is empty.
+    # No list of values is empty.
     is_needed = ColumnExpression("stock_code").isin(
         *[ConstantExpression(product) for product in products or [""]]
     )
-    items = (
-        dbt.ref("int_baskets_itemised")
-        .filter("is_counted")
-        .filter(is_needed)
-        .project("basket_number, stock_code, is_first_half")
-        .df()
-    )
-    baskets = int(in_all["all_basket_count"].max()) if len(in_all) else 0
-    larger_sets = find_larger_sets(
-        items,
+    items = dbt.ref("int_baskets_itemised").filter("is_counted")
+    sizes = items.project(
+        "basket_number, size_class, is_first_half, product_count"
+    ).distinct()
+    larger_sets = split_larger_sets(
+        items.filter(is_needed)
+        .project("basket_number, stock_code, size_class, is_first_half")
+        .df(),
+        sizes.aggregate(
+            "size_class, is_first_half, count(*) as basket_count, "
+            "cast(sum(product_count) as bigint) as product_count"
+        ).df(),
         smallest_count=smallest_count(
-            baskets, smallest_support=settings.smallest_support
+            int(in_all["all_basket_count"].max()) if len(in_all) else 0,
+            smallest_support=settings.smallest_support,
         ),
     )
+    names = dbt.ref("dim_products").project("stock_code, product_name").df()
+    words = dbt.ref("variant_words").df()
     return make_rules(
         pairs,
         larger_sets,
         product_names=dict(names.itertuples(index=False)),
-        variant_words=set(words),
+        variant_words=set(words["word"]),
         settings=settings,
     )

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from mlxtend.frequent_patterns import association_rules
 
-from retail_segments.item_sets import ItemSet
 from retail_segments.product_variants import are_variants
-from retail_segments.significance import p_values, q_values
+from retail_segments.significance import fisher_p_values, p_values, q_values
 
 # What the codes and names of a side with several products are joined with.
 JOINT = " + "
@@ -22,6 +20,12 @@ LARGEST_LIFT_APART = 0.5
 SMALLEST_COUNT = 5
 
 _SIDES = ["basket_count", "left_basket_count", "right_basket_count", "all_basket_count"]
+_CONSTANT = [
+    "all_basket_count",
+    "first_half_all_basket_count",
+    "frequent_count",
+    "first_half_frequent_count",
+]
 _TYPES = {
     "cluster_id": "Int64",
     "antecedent": "str",
@@ -34,7 +38,9 @@ _TYPES = {
     "antecedent_basket_count": "int64",
     "consequent_basket_count": "int64",
     "all_basket_count": "int64",
+    "expected_basket_count": "float64",
     "lift_in_all": "float64",
+    "fisher_p_value": "float64",
     "p_value": "float64",
     "q_value": "float64",
     "is_frequent": "bool",
@@ -91,7 +97,7 @@ def smallest_count(baskets: int, *, smallest_support: float) -> int:
 
 def make_rules(
     pairs: pd.DataFrame,
-    larger_sets: Mapping[ItemSet, tuple[int, int]],
+    larger_sets: pd.DataFrame,
     *,
     product_names: Mapping[str, str],
     variant_words: Collection[str],
@@ -99,18 +105,18 @@ def make_rules(
 ) -> pd.DataFrame:
     """Make a rule of every pair and every split of a larger set, and test it.
 
-    A rule is tested by Fisher's exact test. Within each segment and size of set the
-    q-values allow for all rules that its frequent products could have made, pairs in
-    both tails; a rule is said to hold again only where it was found in the first half
-    of the time by the same measure, by those baskets alone.
+    Within each segment and size of set the q-values allow for all rules that its
+    frequent products could have made, pairs in both tails. A rule is said to hold again
+    only where it was found in the first half of the time by the same measure, by those
+    baskets alone.
 
     Parameters
     ----------
     pairs : DataFrame
-        Rows of int_product_pairs_counted, sorted.
-    larger_sets : mapping of frozenset of str to (int, int)
-        Sets of three products and more in all baskets, as `find_larger_sets` counts
-        them.
+        Rows of int_product_pairs_counted with those of int_product_pairs_expected,
+        sorted.
+    larger_sets : DataFrame
+        Splits of sets in all baskets, as `split_larger_sets` returns them.
     product_names : mapping of str to str
         Name of each stock code.
     variant_words : collection of str
@@ -122,7 +128,8 @@ def make_rules(
     -------
     DataFrame
         One row per segment (``cluster_id``, missing for all) x ``antecedent`` x
-        ``consequent``, sorted by them: names, counts, ``p_value``, ``q_value``,
+        ``consequent``, sorted by them: names, counts, ``expected_basket_count``,
+        ``fisher_p_value``, ``p_value``, ``q_value``, ``is_frequent``,
         ``is_bought_apart`` (the test was whether so few baskets hold both),
         ``is_replicated`` (missing where the first half does not show the rule, or
         within a segment), ``is_variant``. Codes of several products are sorted and
@@ -132,14 +139,16 @@ def make_rules(
     --------
     >>> counts = {"basket_count": 8, "left_basket_count": 8, "right_basket_count": 10}
     >>> pair = {"cluster_id": None, "left_stock_code": "A", "right_stock_code": "B"}
-    >>> pair |= counts | {f"first_half_{name}": 0 for name in counts}
+    >>> counts |= {"expected_count": 0.8, "most_count": 8}
+    >>> parts = ("", "first_half_", "later_half_")
+    >>> pair |= {f"{part}{name}": counts[name] for part in parts for name in counts}
     >>> pair |= {"all_basket_count": 100, "first_half_all_basket_count": 0}
     >>> pair |= {"frequent_count": 2, "first_half_frequent_count": 0, "lift_in_all": 10}
     >>> pair |= {"is_frequent": True, "is_bought_apart": False}
     >>> pair |= {"is_frequent_in_first_half": False}
     >>> rules = make_rules(
     ...     pd.DataFrame([pair]),
-    ...     {},
+    ...     pd.DataFrame(),
     ...     product_names={"A": "CUP", "B": "SAUCER"},
     ...     variant_words=(),
     ...     settings=RuleSettings(),
@@ -150,13 +159,13 @@ def make_rules(
     1          SAUCER             CUP             8
     """
     rules = pd.concat(
-        [_direct(pairs), _split(pairs, larger_sets)], ignore_index=True
+        [_direct(pairs), _add_constants(larger_sets, pairs)], ignore_index=True
     )
     rules = rules.assign(is_replicated=pd.Series(pd.NA, rules.index, "boolean"))
     rules[["p_value", "q_value"]] = np.nan
     for _, group in rules.groupby(["cluster_id", "size"], dropna=False):
         tested = group[group["is_frequent"] | group["is_bought_apart"]]
-        p, q = _test(tested, "", tested["is_bought_apart"])
+        p, q = _test(tested, "")
         rules.loc[tested.index, "p_value"] = p
         rules.loc[tested.index, "q_value"] = q
         if group["cluster_id"].isna().all():
@@ -165,17 +174,23 @@ def make_rules(
     rules = rules[rules["p_value"].notna()]
 
     names = {
-        side: [[product_names.get(code, code) for code in codes] for codes in rules[side]]
+        side: [
+            [product_names.get(code, code) for code in codes] for codes in rules[side]
+        ]
         for side in ("left", "right")
     }
     return (
         rules.assign(
-            antecedent=rules["left"].map(JOINT.join),
-            consequent=rules["right"].map(JOINT.join),
+            antecedent=[JOINT.join(codes) for codes in rules["left"]],
+            consequent=[JOINT.join(codes) for codes in rules["right"]],
             antecedent_name=[JOINT.join(side) for side in names["left"]],
             consequent_name=[JOINT.join(side) for side in names["right"]],
-            antecedent_count=rules["left"].map(len),
-            consequent_count=rules["right"].map(len),
+            antecedent_count=[len(codes) for codes in rules["left"]],
+            consequent_count=[len(codes) for codes in rules["right"]],
+            expected_basket_count=rules["expected_count"],
+            fisher_p_value=fisher_p_values(
+                *(rules[name] for name in _SIDES), apart=rules["is_bought_apart"]
+            ),
             antecedent_basket_count=rules["left_basket_count"],
             consequent_basket_count=rules["right_basket_count"],
             is_variant=[
@@ -198,8 +213,8 @@ def _direct(pairs: pd.DataFrame) -> pd.DataFrame:
     """Read every pair in both directions."""
     forward = pairs.assign(
         cluster_id=pairs["cluster_id"].astype("Int64"),
-        left=[(code,) for code in pairs["left_stock_code"]],
-        right=[(code,) for code in pairs["right_stock_code"]],
+        left=pairs["left_stock_code"].map(_alone),
+        right=pairs["right_stock_code"].map(_alone),
         size=2,
     )
     flipped = {
@@ -211,99 +226,68 @@ def _direct(pairs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([forward, backward[forward.columns]], ignore_index=True)
 
 
-def _split(
-    pairs: pd.DataFrame, larger_sets: Mapping[ItemSet, tuple[int, int]]
-) -> pd.DataFrame:
-    """Split every larger set into antecedent and consequent in all ways."""
-    if not larger_sets:
-        return pd.DataFrame()
-    in_all = pairs[pairs["cluster_id"].isna()]
-    totals = in_all.iloc[0]
-    counts = dict(larger_sets)
-    for row in in_all.to_dict("records"):
-        left, right = row["left_stock_code"], row["right_stock_code"]
-        for codes, name in ((left, "left_"), (right, "right_"), ((left, right), "")):
-            counts[frozenset([codes] if isinstance(codes, str) else codes)] = (
-                row[f"{name}basket_count"],
-                row[f"first_half_{name}basket_count"],
-            )
-    splits = association_rules(
-        pd.DataFrame({"itemsets": list(larger_sets), "support": 1.0}),
-        support_only=True,
-        min_threshold=0.0,
-    )
-    rows = []
-    for left, right in zip(splits["antecedents"], splits["consequents"], strict=True):
-        both = counts[left | right]
-        rows.append(
-            {
-                "left": tuple(sorted(left)),
-                "right": tuple(sorted(right)),
-                "size": len(left | right),
-                "is_frequent": True,
-                "is_bought_apart": False,
-                "is_frequent_in_first_half": True,
-                "basket_count": both[0],
-                "left_basket_count": counts[left][0],
-                "right_basket_count": counts[right][0],
-                "first_half_basket_count": both[1],
-                "first_half_left_basket_count": counts[left][1],
-                "first_half_right_basket_count": counts[right][1],
-            }
-        )
-    constant = [
-        "all_basket_count",
-        "first_half_all_basket_count",
-        "frequent_count",
-        "first_half_frequent_count",
-    ]
-    return pd.DataFrame(rows).assign(
-        cluster_id=pd.Series(pd.NA, range(len(rows)), "Int64"),
-        **{name: totals[name] for name in constant},
+def _alone(code: str) -> tuple[str]:
+    return (code,)
+
+
+def _add_constants(larger_sets: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+    """Give larger sets what they have in common with the pairs of all baskets."""
+    if larger_sets.empty:
+        return larger_sets
+    in_all = pairs[pairs["cluster_id"].isna()].iloc[0]
+    return larger_sets.assign(
+        cluster_id=pd.Series(pd.NA, larger_sets.index, "Int64"),
+        is_frequent=True,
+        is_frequent_in_first_half=True,
+        is_bought_apart=False,
+        **{name: in_all[name] for name in _CONSTANT},
     )
 
 
 def _test(
-    rules: pd.DataFrame, prefix: str, apart: pd.Series
+    rules: pd.DataFrame, part: str
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Test rules of one size, allowing for all that there could have been."""
     if rules.empty:
         return np.empty(0), np.empty(0)
-    p = p_values(*(rules[f"{prefix}{name}"] for name in _SIDES), apart=apart)
+    p = _p_values(rules, part)
     size = int(rules["size"].iloc[0])
     splits = 2**size - 2
-    sets = math.comb(int(rules[f"{prefix}frequent_count"].iloc[0]), size)
+    sets = math.comb(int(rules[f"{part}frequent_count"].iloc[0]), size)
     # Pairs are looked at for being bought apart as well.
     tests = sets * splits * (2 if size == 2 else 1)
     return p, q_values(p, tests=max(tests, len(p)))
 
 
+def _p_values(rules: pd.DataFrame, part: str) -> npt.NDArray[np.float64]:
+    counts = (rules[f"{part}{name}_count"] for name in ("basket", "expected", "most"))
+    return p_values(*counts, apart=rules["is_bought_apart"])
+
+
 def _replicate(rules: pd.DataFrame, settings: RuleSettings) -> pd.Series:
     """Say of the rules that the first half shows whether they hold in the later one."""
-    later = rules[[]].assign(
-        **{name: rules[name] - rules[f"first_half_{name}"] for name in _SIDES}
-    )
-    first = rules[[f"first_half_{name}" for name in _SIDES]].set_axis(_SIDES, axis=1)
-
     tried = rules[rules["is_frequent_in_first_half"] | rules["is_bought_apart"]]
-    _, q = _test(tried, "first_half_", tried["is_bought_apart"])
-    is_found = _reaches(first.loc[tried.index], tried["is_bought_apart"], settings)
-    found = tried[is_found & (q < settings.significance)]
-
-    apart = found["is_bought_apart"]
-    later = later.loc[found.index]
-    p = p_values(*(later[name] for name in _SIDES), apart=apart)
-    holds = _reaches(later, apart, settings)
+    _, q = _test(tried, "first_half_")
+    is_found = _reaches(tried, "first_half_", settings) & (q < settings.significance)
+    found = tried[is_found]
+    found = found.assign(
+        **{
+            f"later_half_{name}": found[name] - found[f"first_half_{name}"]
+            for name in _SIDES
+        }
+    )
+    p = _p_values(found, "later_half_")
+    holds = _reaches(found, "later_half_", settings)
     return (holds & (q_values(p, tests=len(p)) < settings.significance)).astype(
         "boolean"
     )
 
 
-def _reaches(
-    counts: pd.DataFrame, apart: pd.Series, settings: RuleSettings
-) -> pd.Series:
-    """Say which rules reach support, confidence and lift in a part of the baskets."""
-    together, left, right, total = (counts[name].astype("float64") for name in _SIDES)
+def _reaches(rules: pd.DataFrame, part: str, settings: RuleSettings) -> pd.Series:
+    """Say which rules reach support, confidence and lift in a part of the time."""
+    together, left, right, total = (
+        rules[f"{part}{name}"].astype("float64") for name in _SIDES
+    )
     smallest = total.map(
         lambda baskets: smallest_count(
             int(baskets), smallest_support=settings.smallest_support
@@ -317,7 +301,7 @@ def _reaches(
     is_seldom = (together * total <= LARGEST_LIFT_APART * left * right) & (
         left * right > 0
     )
-    return is_seldom.where(apart, is_often)
+    return is_seldom.where(rules["is_bought_apart"], is_often)
 
 
 def _has_variants(

@@ -29,11 +29,12 @@ def are_variants(
 
     Examples
     --------
-    >>> are_variants(("85099B", "85099F"), ("BAG RED", "BAG OWL"), variant_words={"RED"})
+    >>> words = {"RED", "PINK"}
+    >>> are_variants(("85099B", "85099F"), ("BAG", "OWL BAG"), variant_words=words)
     True
-    >>> are_variants(("1", "2"), ("RED CUP", "Pink  cup"), variant_words={"RED", "PINK"})
+    >>> are_variants(("1", "2"), ("RED CUP", "Pink  cup"), variant_words=words)
     True
-    >>> are_variants(("1", "2"), ("RED CUP", "RED BOWL"), variant_words={"RED"})
+    >>> are_variants(("1", "2"), ("RED CUP", "RED BOWL"), variant_words=words)
     False
     """
     stems = [code[:_STEM_LENGTH] for code in codes]

@@ -2,19 +2,19 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import false_discovery_control, hypergeom
+from scipy.stats import binom, false_discovery_control, hypergeom
 
 Counts = npt.ArrayLike
 Floats = npt.NDArray[np.float64]
 
 
-def p_values(
+def fisher_p_values(
     together: Counts, left: Counts, right: Counts, total: Counts, *, apart: Counts
 ) -> Floats:
-    """Return how likely chance alone is to go as far, by Fisher's exact test [1]_.
+    """Return how likely chance is to go as far, if all baskets were of one size.
 
-    With both counts given, the number of baskets that hold both sides is
-    hypergeometric where they have nothing to do with each other.
+    This is Fisher's exact test [1]_: with both counts given, the number of baskets that
+    hold both sides is hypergeometric.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def p_values(
 
     Examples
     --------
-    >>> p_values([3, 0], [3, 3], [3, 3], [6, 6], apart=[False, True])
+    >>> fisher_p_values([3, 0], [3, 3], [3, 3], [6, 6], apart=[False, True])
     array([0.05, 0.05])
     """
     k, n, m, all_ = (
@@ -47,10 +47,56 @@ def p_values(
     is_high = ~is_low & (all_ > 0)
     found = np.ones(len(k))
     found[is_low] = hypergeom.cdf(k[is_low], all_[is_low], n[is_low], m[is_low])
-    found[is_high] = hypergeom.sf(
-        k[is_high] - 1, all_[is_high], n[is_high], m[is_high]
-    )
+    found[is_high] = hypergeom.sf(k[is_high] - 1, all_[is_high], n[is_high], m[is_high])
     return np.clip(found, 0.0, 1.0)
+
+
+def p_values(
+    together: Counts, expected: Counts, most: Counts, *, apart: Counts
+) -> Floats:
+    """Return how likely chance is to go as far, given how large baskets are and when.
+
+    Among the baskets of one size and time the number that hold both sides is
+    hypergeometric, and so a sum of as many independent draws as the rarer side has
+    baskets [1]_. Of all such sums with the same mean the binomial one goes furthest
+    [2]_, so that its tail is never below the exact one.
+
+    Parameters
+    ----------
+    together : array_like of int
+        Baskets with both sides.
+    expected : array_like of float
+        Baskets with both sides that chance would give.
+    most : array_like of int
+        Baskets that could hold both at most, given each size and time.
+    apart : array_like of bool
+        True where the question is whether so few hold both, False where it is whether
+        so many do.
+
+    Returns
+    -------
+    ndarray of float
+        One-sided p-values, 1 where no basket could hold both.
+
+    References
+    ----------
+    .. [1] V. A. Vatutin and V. G. Mikhailov, "Limit theorems for the number of empty
+       cells in an equiprobable scheme for group allocation of particles", Theory of
+       Probability and its Applications 27, 1982.
+    .. [2] W. Hoeffding, "On the distribution of the number of successes in independent
+       trials", Annals of Mathematical Statistics 27, 1956.
+
+    Examples
+    --------
+    >>> p_values([2, 0], [1.0, 1.0], [2, 2], apart=[False, True])
+    array([0.25, 0.25])
+    """
+    k, n = (np.atleast_1d(np.asarray(x, dtype="int64")) for x in (together, most))
+    mean = np.atleast_1d(np.asarray(expected, dtype="float64"))
+    share = np.clip(mean / np.maximum(n, 1), 0.0, 1.0)
+    is_low = np.atleast_1d(np.asarray(apart, dtype="bool"))
+    found = np.where(is_low, binom.cdf(k, n, share), binom.sf(k - 1, n, share))
+    return np.where(n > 0, np.clip(found, 0.0, 1.0), 1.0)
 
 
 def q_values(p: npt.ArrayLike, *, tests: float) -> Floats:
@@ -91,4 +137,5 @@ def q_values(p: npt.ArrayLike, *, tests: float) -> Floats:
         return values
     # A common factor changes neither the order nor the running minimum.
     adjusted = false_discovery_control(values, method="bh") * (tests / len(values))
-    return np.clip(adjusted, 0.0, 1.0)
+    clipped: Floats = np.clip(adjusted, 0.0, 1.0)
+    return clipped

@@ -105,6 +105,8 @@ final as (
             0
         ) as zhang_metric,
         case when cluster_id is not null then lift - lift_in_all end as lift_difference,
+        expected_basket_count,
+        fisher_p_value,
         p_value,
         q_value,
 
