@@ -130,33 +130,36 @@ pairs_in_all as (
 
     select
         marked.product_number as left_number,
-        others.product_number as right_number,
-        count(case when marked.is_counted and others.is_counted then 1 end)
+        partners.product_number as right_number,
+        count(case when marked.is_counted and partners.is_counted then 1 end)
             as basket_count,
         count(
             case
                 when
                     marked.is_counted_in_first_half
-                    and others.is_counted_in_first_half
+                    and partners.is_counted_in_first_half
                     then 1
             end
         ) as first_half_basket_count,
         count(
             case
-                when marked.is_counted_at_origin and others.is_counted_at_origin then 1
+                when
+                    marked.is_counted_at_origin
+                    and partners.is_counted_at_origin
+                    then 1
             end
         ) as origin_basket_count
 
     from marked
 
-    inner join marked as others
+    inner join marked as partners
         on
-            marked.basket_number = others.basket_number
-            and marked.product_number < others.product_number
+            marked.basket_number = partners.basket_number
+            and marked.product_number < partners.product_number
 
     group by
         marked.product_number,
-        others.product_number
+        partners.product_number
 
 ),
 
@@ -165,24 +168,24 @@ pairs_in_segments as (
     select
         marked.cluster_id,
         marked.product_number as left_number,
-        others.product_number as right_number,
+        partners.product_number as right_number,
         count(*) as basket_count
 
     from marked
 
-    inner join marked as others
+    inner join marked as partners
         on
-            marked.basket_number = others.basket_number
-            and marked.product_number < others.product_number
+            marked.basket_number = partners.basket_number
+            and marked.product_number < partners.product_number
 
     where
         marked.is_frequent_in_segment
-        and others.is_frequent_in_segment
+        and partners.is_frequent_in_segment
 
     group by
         marked.cluster_id,
         marked.product_number,
-        others.product_number
+        partners.product_number
 
 ),
 
@@ -245,31 +248,31 @@ bought_apart as (
     select
         counts.cluster_id,
         counts.product_number as left_number,
-        others.product_number as right_number,
+        partners.product_number as right_number,
         coalesce(pairs.basket_count, 0) as basket_count,
         coalesce(pairs.first_half_basket_count, 0) as first_half_basket_count,
         coalesce(pairs.origin_basket_count, 0) as origin_basket_count
 
     from counts
 
-    inner join counts as others
+    inner join counts as partners
         on
-            counts.cluster_id is not distinct from others.cluster_id
-            and counts.product_number < others.product_number
-            and counts.basket_count * others.basket_count
+            counts.cluster_id is not distinct from partners.cluster_id
+            and counts.product_number < partners.product_number
+            and counts.basket_count * partners.basket_count
             >= {{ smallest_expectation }} * counts.all_basket_count
 
     left outer join pairs
         on
             counts.cluster_id is not distinct from pairs.cluster_id
             and counts.product_number = pairs.left_number
-            and others.product_number = pairs.right_number
+            and partners.product_number = pairs.right_number
 
     where
         counts.is_frequent
-        and others.is_frequent
+        and partners.is_frequent
         and coalesce(pairs.basket_count, 0) * counts.all_basket_count
-        <= {{ largest_lift }} * counts.basket_count * others.basket_count
+        <= {{ largest_lift }} * counts.basket_count * partners.basket_count
 
 ),
 

@@ -1,7 +1,8 @@
 -- One row per segment x pair of products that may be a rule: how many baskets chance
--- would put both into, given how large baskets are and when they were. A few large baskets hold much of
--- everything, so that any two products meet more often than their shares of all baskets
--- say: twice as often in the reference data. Among baskets of one size they do not.
+-- would put both into, given how large baskets are and when they were. A few large
+-- baskets hold much of everything, so that any two products meet more often than their
+-- shares of all baskets say: twice as often in the reference data. Among baskets of one
+-- size they do not.
 
 with
 
@@ -182,53 +183,83 @@ products as (
 
 ),
 
-expected as (
+paired as (
 
     select
         pairs.cluster_id,
         pairs.left_stock_code,
-        pairs.right_stock_code
-        {%- for part in ["first_half_", "later_half_"] %},
-        -- Two runs may add up in another order, so the last digits are cut.
-        round(coalesce(sum(
-            chances.room * lefts.{{ part }}basket_count * rights.{{ part }}basket_count
-            / chances.{{ part }}basket_count
-        ), 0), 9) as {{ part }}expected_count,
-        cast(
-            coalesce(sum(
-                case
-                    when rights.stock_code is not null
-                        then least(
-                            lefts.{{ part }}basket_count, rights.{{ part }}basket_count
-                        )
-                end
-            ), 0)
-            as bigint
-        ) as {{ part }}most_count
-        {%- endfor %}
+        pairs.right_stock_code,
+        chances.room * lefts.first_half_basket_count * rights.first_half_basket_count
+        / chances.first_half_basket_count as first_half_expected_count,
+        least(lefts.first_half_basket_count, rights.first_half_basket_count)
+            as first_half_most_count,
+        chances.room * lefts.later_half_basket_count * rights.later_half_basket_count
+        / chances.later_half_basket_count as later_half_expected_count,
+        least(lefts.later_half_basket_count, rights.later_half_basket_count)
+            as later_half_most_count
 
     from pairs
 
-    left outer join products as lefts
+    inner join products as lefts
         on
             pairs.cluster_id is not distinct from lefts.cluster_id
             and pairs.left_stock_code = lefts.stock_code
 
-    left outer join products as rights
+    inner join products as rights
         on
             pairs.cluster_id is not distinct from rights.cluster_id
             and pairs.right_stock_code = rights.stock_code
             and lefts.size_class = rights.size_class
 
-    left outer join chances
+    inner join chances
         on
             pairs.cluster_id is not distinct from chances.cluster_id
-            and rights.size_class = chances.size_class
+            and lefts.size_class = chances.size_class
+
+),
+
+-- Two runs may add up in another order, so the last digits are cut.
+summed as (
+
+    select
+        cluster_id,
+        left_stock_code,
+        right_stock_code,
+        round(sum(first_half_expected_count), 9) as first_half_expected_count,
+        round(sum(later_half_expected_count), 9) as later_half_expected_count,
+        sum(first_half_most_count) as first_half_most_count,
+        sum(later_half_most_count) as later_half_most_count
+
+    from paired
 
     group by
+        cluster_id,
+        left_stock_code,
+        right_stock_code
+
+),
+
+-- A pair that never meets a basket of the same size has no row there.
+expected as (
+
+    select
         pairs.cluster_id,
         pairs.left_stock_code,
-        pairs.right_stock_code
+        pairs.right_stock_code,
+        coalesce(summed.first_half_expected_count, 0) as first_half_expected_count,
+        coalesce(summed.later_half_expected_count, 0) as later_half_expected_count,
+        cast(coalesce(summed.first_half_most_count, 0) as bigint)
+            as first_half_most_count,
+        cast(coalesce(summed.later_half_most_count, 0) as bigint)
+            as later_half_most_count
+
+    from pairs
+
+    left outer join summed
+        on
+            pairs.cluster_id is not distinct from summed.cluster_id
+            and pairs.left_stock_code = summed.left_stock_code
+            and pairs.right_stock_code = summed.right_stock_code
 
 ),
 

@@ -10,7 +10,7 @@ suggestions as (
     select
         made_on_date,
         customer_id,
-        source,
+        drawn_from,
         stock_code,
         source_rank
 
@@ -22,7 +22,7 @@ methods as (
 
     select
         method,
-        source,
+        drawn_from,
         priority
 
     from {{ ref('recommendation_methods') }}
@@ -43,7 +43,7 @@ placed as (
     from suggestions
 
     inner join methods
-        on suggestions.source = methods.source
+        on suggestions.drawn_from = methods.drawn_from
 
     group by
         suggestions.made_on_date,
@@ -74,7 +74,7 @@ sourced as (
         ranked.customer_id,
         ranked.stock_code,
         ranked.recommendation_rank,
-        methods.source
+        methods.drawn_from
 
     from ranked
 
@@ -98,7 +98,7 @@ final as (
         stock_code,
 
         -- attributes
-        source
+        drawn_from
 
     from sourced
 

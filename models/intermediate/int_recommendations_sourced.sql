@@ -295,7 +295,7 @@ popular_for_customers as (
         memberships.customer_id,
         case
             when popular.rfm_segment is null then 'popular' else 'popular_in_segment'
-        end as source,
+        end as drawn_from,
         popular.stock_code,
         cast(null as string) as antecedent,
         popular.score,
@@ -323,14 +323,16 @@ own_for_customers as (
     select
         owned.made_on_date,
         owned.customer_id,
-        'own' as source,
+        'own' as drawn_from,
         owned.stock_code,
         cast(null as string) as antecedent,
         cast(owned.basket_count as double) / customers.basket_count as score,
         row_number() over (
             partition by owned.made_on_date, owned.customer_id
             order by
-                owned.basket_count desc, products.basket_count desc, owned.stock_code asc
+                owned.basket_count desc,
+                products.basket_count desc,
+                owned.stock_code asc
         ) as source_order
 
     from owned
@@ -348,6 +350,14 @@ own_for_customers as (
     where
         not owned.is_just_bought
         and products.is_on_sale
+
+),
+
+origins as (
+
+    select max(origin_date) as origin_date
+
+    from items
 
 ),
 
@@ -381,10 +391,7 @@ counted_pairs as (
 
     from pairs
 
-    cross join (
-        select max(origin_date) as origin_date
-        from items
-    ) as origins
+    cross join origins
 
     where pairs.is_frequent_at_origin
 
@@ -449,7 +456,7 @@ rules_for_customers as (
     select
         followed.made_on_date,
         followed.customer_id,
-        'rule' as source,
+        'rule' as drawn_from,
         followed.consequent as stock_code,
         followed.antecedent,
         followed.confidence as score,
@@ -507,7 +514,7 @@ ranked as (
     select
         *,
         row_number() over (
-            partition by made_on_date, customer_id, source
+            partition by made_on_date, customer_id, drawn_from
             order by source_order
         ) as source_rank
 
@@ -521,7 +528,7 @@ final as (
         -- keys
         made_on_date,
         customer_id,
-        source,
+        drawn_from,
         stock_code,
 
         -- attributes

@@ -252,6 +252,11 @@ class Models:
             for model in models
         }
 
+    def arrow(self, model: str) -> pa.Table:
+        """Fetch the rows of a model that was built, with their types."""
+        relation = self._nodes[model]["relation_name"]
+        return self._connection.sql(f"select * from {relation}").to_arrow_table()
+
     def _build(self, name: str, done: set[str]) -> None:
         node = self._nodes[name]
         if name in done or node["resource_type"] == "seed":

@@ -1,5 +1,5 @@
--- Every basket is an order that counts, and every order that counts and has a product in
--- it is a basket, too large or not.
+-- Every basket is an order that counts, and every order that counts and has a product
+-- in it is a basket, too large or not.
 
 with
 

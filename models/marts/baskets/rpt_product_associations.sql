@@ -32,12 +32,24 @@ segments as (
 
 ),
 
+named as (
+
+    select
+        rules.*,
+        segments.segment_name
+
+    from rules
+
+    left outer join segments
+        on rules.cluster_id = segments.cluster_id
+
+),
+
 -- Counts are whole numbers, so these are exact but for one division each.
 measured as (
 
     select
-        rules.*,
-        segments.segment_name,
+        *,
         cast(basket_count as double) / all_basket_count as support,
         cast(basket_count as double) / antecedent_basket_count as confidence,
         cast(basket_count as double) * all_basket_count
@@ -51,10 +63,7 @@ measured as (
         cast(antecedent_basket_count as double)
         * (consequent_basket_count - basket_count) as excess_if_always_apart
 
-    from rules
-
-    left outer join segments
-        on rules.cluster_id = segments.cluster_id
+    from named
 
 ),
 

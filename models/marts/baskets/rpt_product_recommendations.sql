@@ -15,7 +15,7 @@ recommendations as (
 -- Where the data are too short to try any, the simplest way is taken.
 chosen as (
 
-    select coalesce(max(method), 'most_popular') as method
+    select coalesce(max(method), 'most_popular') as chosen_method
 
     from {{ ref('rpt_recommendation_scoreboard') }}
 
@@ -36,7 +36,7 @@ suggestions as (
     select
         made_on_date,
         customer_id,
-        source,
+        drawn_from,
         stock_code,
         antecedent,
         score
@@ -86,7 +86,7 @@ current_ones as (
     from recommendations
 
     inner join chosen
-        on recommendations.method = chosen.method
+        on recommendations.method = chosen.chosen_method
 
     inner join as_of
         on recommendations.made_on_date = as_of.as_of_date
@@ -105,9 +105,9 @@ final as (
         products.product_name,
         segments.segment_name,
         current_ones.method,
-        current_ones.source,
+        current_ones.drawn_from,
         suggestions.antecedent,
-        case current_ones.source
+        case current_ones.drawn_from
             when 'own'
                 then concat(
                     'Bought in ',
@@ -155,7 +155,7 @@ final as (
         on
             current_ones.made_on_date = suggestions.made_on_date
             and current_ones.customer_id = suggestions.customer_id
-            and current_ones.source = suggestions.source
+            and current_ones.drawn_from = suggestions.drawn_from
             and current_ones.stock_code = suggestions.stock_code
 
     inner join products

@@ -151,47 +151,49 @@ measured as (
 
 ),
 
+-- Wilson's interval.
+bounded as (
+
+    select
+        *,
+        (hit_rate + {{ z * z / 2 }} / n) / (1 + {{ z * z }} / n) as centre,
+        {{ z }} * sqrt((hit_rate * (1 - hit_rate) + {{ z * z / 4 }} / n) / n)
+        / (1 + {{ z * z }} / n) as reach
+
+    from measured
+
+),
+
 final as (
 
     select
         -- keys
-        measured.method,
+        bounded.method,
 
         -- attributes
-        measured.meaning,
+        bounded.meaning,
 
         -- measures
-        measured.hit_rate as hit_rate_at_10,
-        -- Wilson's interval.
-        (
-            measured.hit_rate + {{ z * z / 2 }} / n
-            - {{ z }} * sqrt(
-                (measured.hit_rate * (1 - measured.hit_rate) + {{ z * z / 4 }} / n) / n
-            )
-        ) / (1 + {{ z * z }} / n) as hit_rate_low,
-        (
-            measured.hit_rate + {{ z * z / 2 }} / n
-            + {{ z }} * sqrt(
-                (measured.hit_rate * (1 - measured.hit_rate) + {{ z * z / 4 }} / n) / n
-            )
-        ) / (1 + {{ z * z }} / n) as hit_rate_high,
-        measured.customer_count,
-        cast(measured.hit_customer_count as bigint) as hit_customer_count,
-        cast(measured.hit_count as bigint) as hit_count,
+        bounded.hit_rate as hit_rate_at_10,
+        greatest(bounded.centre - bounded.reach, 0) as hit_rate_low,
+        least(bounded.centre + bounded.reach, 1) as hit_rate_high,
+        bounded.customer_count,
+        cast(bounded.hit_customer_count as bigint) as hit_customer_count,
+        cast(bounded.hit_count as bigint) as hit_count,
 
         -- flags
         row_number() over (
             order by
-                measured.hit_customer_count desc,
-                measured.source_count asc,
-                measured.method asc
+                bounded.hit_customer_count desc,
+                bounded.source_count asc,
+                bounded.method asc
         ) = 1 as is_chosen,
 
         -- times
-        measured.made_on_date as split_date,
+        bounded.made_on_date as split_date,
         as_of.as_of_date as outcome_end_date
 
-    from measured
+    from bounded
 
     cross join as_of
 
