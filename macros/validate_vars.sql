@@ -5,16 +5,12 @@
     {%- set known = [
         "as_of_date", "purchase_basis", "cohort_period", "cluster_count",
         "cluster_count_min", "cluster_count_max", "cluster_smallest_share",
-        "cluster_smallest_jaccard",
-        "cluster_smallest_silhouette", "cluster_largest_davies_bouldin",
-        "cluster_transform", "cluster_features", "cluster_seed", "cluster_starts",
-        "cluster_model", "cluster_drift_limit", "cluster_drift_accepted",
-        "cluster_rules", "source_table", "source_columns",
-        "as_of_date", "purchase_basis", "cluster_count", "cluster_transform",
-        "cluster_features", "cluster_seed", "cluster_starts", "cluster_model",
-        "cluster_drift_limit", "cluster_drift_accepted", "cluster_rules",
-        "basket_smallest_support", "basket_smallest_confidence", "basket_largest_size",
-        "source_table", "source_columns",
+        "cluster_smallest_jaccard", "cluster_smallest_silhouette",
+        "cluster_largest_davies_bouldin", "cluster_transform", "cluster_features",
+        "cluster_seed", "cluster_starts", "cluster_model", "cluster_drift_limit",
+        "cluster_drift_accepted", "cluster_rules", "basket_smallest_support",
+        "basket_smallest_confidence", "basket_largest_size", "source_table",
+        "source_columns",
     ] -%}
     {%- set features = clusterable_features() -%}
     {%- set attributes = [
@@ -87,8 +83,6 @@
     {%- if count != "auto" and (
         count is not integer or count is boolean or not 2 <= count <= 10
     ) -%}
-    {%- for name in ["cluster_drift_limit", "basket_smallest_confidence"] if var(name) is not number
-        or var(name) is boolean or not 0 <= var(name) <= 1 -%}
         {%- do problems.append(
             "cluster_count is '" ~ count
             ~ "'; give auto or a whole number from 2 to 10"
@@ -109,6 +103,7 @@
         ("cluster_smallest_jaccard", 0, 1),
         ("cluster_smallest_silhouette", -1, 1),
         ("cluster_largest_davies_bouldin", 0, 1000),
+        ("basket_smallest_confidence", 0, 1),
     ] if var(name) is not number or var(name) is boolean
         or not lowest <= var(name) <= highest -%}
         {%- do problems.append(

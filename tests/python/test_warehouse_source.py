@@ -295,6 +295,18 @@ def test_without_lines_the_build_says_how_to_load_some(refuse, tmp_path):
             ),
             "cluster_seed": (-1, "cluster_seed is '-1'; give a whole number from 0"),
             "cluster_starts": (0, "cluster_starts is '0'; give a whole number from 1"),
+            "basket_smallest_support": (
+                0,
+                "basket_smallest_support is '0'; give a share from 0.0001 to 1",
+            ),
+            "basket_smallest_confidence": (
+                1.5,
+                "basket_smallest_confidence is '1.5'; give a number from 0 to 1",
+            ),
+            "basket_largest_size": (
+                1,
+                "basket_largest_size is '1'; give a whole number from 2",
+            ),
             "source_table": (
                 "shop.lines; drop table shop.lines",
                 "source_table is 'shop.lines; drop table shop.lines'; give table,",
@@ -321,6 +333,11 @@ def test_without_lines_the_build_says_how_to_load_some(refuse, tmp_path):
                 "recency_days",
                 "cluster_features is 'recency_days'; give a list",
             ),
+            "basket_smallest_support": (
+                "1 %",
+                "basket_smallest_support is '1 %'; give a share",
+            ),
+            "basket_largest_size": (2.5, "basket_largest_size is '2.5'; give a whole"),
             "source_table": (5, "source_table is '5'; give table, schema.table or"),
             "source_columns": (
                 {"invoice_no": 5},
