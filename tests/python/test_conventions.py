@@ -188,7 +188,9 @@ def test_vars_are_validated():
 @pytest.mark.parametrize(
     ("test", "arguments", "message"),
     [
-        ("accepted_range", {}, "give min_value, max_value or both"),
+        ("accepted_ranges", {"ranges": {}}, "a mapping of columns"),
+        ("accepted_ranges", {"ranges": {"k": {}}}, "give min_value, max_value or both"),
+        ("accepted_ranges", {"ranges": {"k": {"min": 1}}}, "min_value, max_value"),
         ("unique_combination", {"columns": "customer_id"}, "a list of two or more"),
         ("unique_combination", {"columns": ["customer_id"]}, "a list of two or more"),
         ("relationships_both_ways", {"to": "ref('dim_customers')"}, "to and field"),
@@ -211,10 +213,8 @@ def test_generic_tests_refuse_bad_arguments(test, arguments, message):
         .module
     )
     given = {"model": "m", "column_name": "c", "field": None, **arguments}
-    if test == "unique_combination":
+    if test in ("unique_combination", "accepted_ranges"):
         given = {"model": "m", **arguments}
-    elif test == "accepted_range":
-        given = {"model": "m", "column_name": "c", **arguments}
     with pytest.raises(ValueError, match=message):
         getattr(module, f"test_{test}")(**given)
 
