@@ -191,6 +191,8 @@ def test_vars_are_validated():
         ("accepted_ranges", {"ranges": {}}, "a mapping of columns"),
         ("accepted_ranges", {"ranges": {"k": {}}}, "give min_value, max_value or both"),
         ("accepted_ranges", {"ranges": {"k": {"min": 1}}}, "min_value, max_value"),
+        ("columns_not_null", {"columns": "customer_id"}, "give columns, a list"),
+        ("columns_not_null", {"columns": []}, "give columns, a list"),
         ("unique_combination", {"columns": "customer_id"}, "a list of two or more"),
         ("unique_combination", {"columns": ["customer_id"]}, "a list of two or more"),
         ("relationships_both_ways", {"to": "ref('dim_customers')"}, "to and field"),
@@ -213,7 +215,7 @@ def test_generic_tests_refuse_bad_arguments(test, arguments, message):
         .module
     )
     given = {"model": "m", "column_name": "c", "field": None, **arguments}
-    if test in ("unique_combination", "accepted_ranges"):
+    if test != "relationships_both_ways":
         given = {"model": "m", **arguments}
     with pytest.raises(ValueError, match=message):
         getattr(module, f"test_{test}")(**given)

@@ -1,0 +1,21 @@
+{#- No row lacks a value in any of the columns. One test for all columns of a model, since
+    each test costs dbt more than the query costs the engine. -#}
+{% test columns_not_null(model, columns) %}
+
+{%- if columns is string or columns is mapping or not columns -%}
+    {{ exceptions.raise_compiler_error(
+        "columns_not_null on " ~ model ~ ": give columns, a list"
+    ) }}
+{%- endif -%}
+
+{%- for column_name in columns %}
+{{ "union all" if not loop.first }}
+
+select '{{ column_name }}' as column_name
+
+from {{ model }}
+
+where {{ column_name }} is null
+{%- endfor %}
+
+{% endtest %}
