@@ -69,6 +69,9 @@ REAL_DATA = Path(
     os.environ.get("RETAIL_SEGMENTS_REAL_DATA")
     or PROJECT.parent / "shared" / "data" / "online_retail.parquet"
 )
+REAL_DATA_IS_ABSENT = (
+    f"the real data set is not at {REAL_DATA}; RETAIL_SEGMENTS_REAL_DATA may name it"
+)
 LAYERS = ("landing", "reference", "staging", "intermediate", "ml", "marts")
 
 
@@ -76,10 +79,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs the real data set where it is absent, in one line per file."""
     if REAL_DATA.exists():
         return
-    absent = pytest.mark.skip(
-        reason=f"the real data set is not at {REAL_DATA}; "
-        "RETAIL_SEGMENTS_REAL_DATA may name it"
-    )
+    absent = pytest.mark.skip(reason=REAL_DATA_IS_ABSENT)
     for item in items:
         if "real_file" in getattr(item, "fixturenames", ()):
             item.add_marker(absent)
@@ -411,6 +411,8 @@ def demo_net(build_warehouse: Callable[..., Warehouse], demo_folder: Path) -> Wa
 @pytest.fixture(scope="session")
 def real_file() -> Path:
     """Find the UCI Online Retail data set, which lies beside the project, not in it."""
+    if not REAL_DATA.exists():
+        pytest.skip(REAL_DATA_IS_ABSENT)
     return REAL_DATA.resolve()
 
 

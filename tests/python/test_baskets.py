@@ -760,8 +760,8 @@ def test_shuffled_baskets_have_no_rules(demo_net, net_models, record_property):
         smallest_support=0.01,
     )
 
-    share = (rules["q_value"] < 0.05).mean()
-    fisher = (rules["fisher_p_value"] < 0.05).mean()
+    share = float((rules["q_value"] < 0.05).mean())
+    fisher = float((rules["fisher_p_value"] < 0.05).mean())
     record_property(
         "share of rules of shuffled baskets with a q-value below 0.05", share
     )
@@ -837,8 +837,12 @@ def test_real_recommendations_beat_what_is_popular(real_net, record_property):
     [chosen] = [row for row in scoreboard.values() if row["is_chosen"]]
     popular = scoreboard["most_popular"]
 
-    record_property("hit rate at 10 of recommendations", chosen["hit_rate_at_10"])
-    record_property("hit rate at 10 of what is popular", popular["hit_rate_at_10"])
+    record_property(
+        "hit rate at 10 of recommendations", float(chosen["hit_rate_at_10"])
+    )
+    record_property(
+        "hit rate at 10 of what is popular", float(popular["hit_rate_at_10"])
+    )
     assert chosen["hit_rate_low"] > popular["hit_rate_high"]
     assert real_net.values(
         "select distinct method from marts.rpt_product_recommendations"

@@ -129,9 +129,9 @@ def test_clusters_resemble_the_planted_archetypes(built, truth, record_property)
     (best, best_k), largest = max(agreements.items(), key=lambda item: item[1])
 
     name = "adjusted Rand index against the archetypes"
-    record_property(f"{name}, the segments (k = {k})", chosen)
-    record_property(f"{name}, K-Means at k = 4", agreements["kmeans", 4])
-    record_property(f"{name}, the best of all ({best} at k = {best_k})", largest)
+    record_property(f"{name}, the segments (k = {k})", float(chosen))
+    record_property(f"{name}, K-Means at k = 4", float(agreements["kmeans", 4]))
+    record_property(f"{name}, the best of all ({best} at k = {best_k})", float(largest))
     assert len(customers) > 0.97 * len(planted)
     assert chosen == pytest.approx(agreements["kmeans", k])
     assert agreements["kmeans", 4] >= SMALLEST_AGREEMENT

@@ -11,6 +11,8 @@ from retail_segments.load import load_files
 
 # Few customers, so that the rule would find another number of clusters at each date.
 FIVE = {"cluster_count": 5}
+DRIFT_GATE = "assert_refit_drift_is_accepted"
+LABEL_GATE = "assert_sql_and_python_place_customers_alike"
 EARLIER = {**FIVE, "as_of_date": "2024-10-31"}
 
 
@@ -33,10 +35,10 @@ def build(folder, landing, **variables):
     )
 
 
-def check_drift(folder, landing, **variables):
-    """Run the gate of the drift alone."""
+def check(gate, folder, landing, **variables):
+    """Run one gate alone."""
     return run_dbt(
-        ["test", "--select", "assert_refit_drift_is_accepted"],
+        ["test", "--select", gate],
         folder=folder,
         landing=landing,
         variables=variables,
@@ -147,12 +149,12 @@ def test_a_refit_that_moves_too_many_waits_and_segments_stay(
 
     strict = {**FIVE, "cluster_drift_limit": 0.0}
     waiting = built(folder, landing, **strict)
-    refused = check_drift(folder, landing, **strict)
+    refused = check(DRIFT_GATE, folder, landing, **strict)
     accepted = built(folder, landing, **strict, cluster_drift_accepted=True)
-    passed = check_drift(folder, landing, **strict)
+    passed = check(DRIFT_GATE, folder, landing, **strict)
 
     assert refused.returncode != 0
-    assert "assert_refit_drift_is_accepted" in refused.stdout
+    assert DRIFT_GATE in refused.stdout
     assert passed.returncode == 0
     assert current(waiting)["model_id"] == current(lineage["first"])["model_id"]
     assert segments(waiting) == segments(lineage["first"])
@@ -163,6 +165,36 @@ def test_a_refit_that_moves_too_many_waits_and_segments_stay(
         "order by customer_id"
     )
     assert accepted.rows(query) == lineage["refitted"].rows(query)
+
+
+def test_a_frozen_model_places_the_customers_of_a_later_day(
+    tmp_path_factory, landing, lineage
+):
+    folder = tmp_path_factory.mktemp("frozen")
+    shutil.copy(lineage["first"].path, folder / "warehouse.duckdb")
+
+    later = built(folder, landing, **FIVE, cluster_model="frozen")
+    labels_agree = check(LABEL_GATE, folder, landing, **FIVE, cluster_model="frozen")
+
+    assert labels_agree.returncode == 0
+    assert current(later)["model_id"] == current(lineage["first"])["model_id"]
+    assert segments(later) == segments(lineage["first"])
+    count = "select count(*) from marts.dim_customer_segments where cluster_id > 0"
+    assert later.value(count) == lineage["refitted"].value(count)
+    assert later.value(count) > lineage["first"].value(count)
+
+
+def test_the_real_customers_keep_their_segments_names(tmp_path_factory, real_landing):
+    folder = tmp_path_factory.mktemp("real")
+
+    october = built(folder, real_landing, as_of_date="2011-10-31")
+    december = built(folder, real_landing)
+    labels_agree = check(LABEL_GATE, folder, real_landing)
+
+    assert labels_agree.returncode == 0
+    assert current(december)["previous_model_id"] == current(october)["model_id"]
+    assert segments(december) == segments(october)
+    assert len(segments(december)) == 5
 
 
 def test_another_number_of_clusters_is_a_wish_not_a_drift(
