@@ -4,9 +4,11 @@
 -- lines. Both orders of a pair are one row.
 
 -- Substitutes: bought together at most this share of the times that chance would have
--- it, where chance would have it at least so many times.
+-- it, where chance would have it at least so many times, and in this share of the
+-- baskets that make a pair frequent, so that a large shop has no more of them.
 {%- set largest_lift = 0.5 %}
 {%- set smallest_expectation = 10 %}
+{%- set smallest_share = 0.05 * var('basket_smallest_support') %}
 
 with
 
@@ -261,6 +263,8 @@ bought_apart as (
             and counts.product_number < partners.product_number
             and counts.basket_count * partners.basket_count
             >= {{ smallest_expectation }} * counts.all_basket_count
+            and cast(counts.basket_count as double) * partners.basket_count
+            >= {{ smallest_share }} * counts.all_basket_count * counts.all_basket_count
 
     left outer join pairs
         on
@@ -334,6 +338,8 @@ final as (
         and rights.is_frequent
         and lefts.basket_count * rights.basket_count
         >= {{ smallest_expectation }} * lefts.all_basket_count
+        and cast(lefts.basket_count as double) * rights.basket_count
+        >= {{ smallest_share }} * lefts.all_basket_count * lefts.all_basket_count
         and candidates.basket_count * lefts.all_basket_count
         <= {{ largest_lift }} * lefts.basket_count * rights.basket_count
             as is_bought_apart

@@ -288,6 +288,35 @@ memberships as (
 
 ),
 
+-- Of as many popular products as they have just bought and ten more, ten are left.
+popular_just_bought as (
+
+    select
+        memberships.made_on_date,
+        memberships.customer_id,
+        memberships.rfm_segment,
+        count(*) as product_count
+
+    from memberships
+
+    inner join just_bought
+        on
+            memberships.made_on_date = just_bought.made_on_date
+            and memberships.customer_id = just_bought.customer_id
+
+    inner join popular
+        on
+            memberships.made_on_date = popular.made_on_date
+            and memberships.rfm_segment is not distinct from popular.rfm_segment
+            and just_bought.stock_code = popular.stock_code
+
+    group by
+        memberships.made_on_date,
+        memberships.customer_id,
+        memberships.rfm_segment
+
+),
+
 popular_for_customers as (
 
     select
@@ -299,14 +328,29 @@ popular_for_customers as (
         popular.stock_code,
         cast(null as string) as antecedent,
         popular.score,
-        popular.popularity_rank as source_order
+        row_number() over (
+            partition by
+                memberships.made_on_date,
+                memberships.customer_id,
+                popular.rfm_segment
+            order by popular.popularity_rank
+        ) as source_rank
 
     from memberships
+
+    left outer join popular_just_bought
+        on
+            memberships.made_on_date = popular_just_bought.made_on_date
+            and memberships.customer_id = popular_just_bought.customer_id
+            and memberships.rfm_segment
+            is not distinct from popular_just_bought.rfm_segment
 
     inner join popular
         on
             memberships.made_on_date = popular.made_on_date
             and memberships.rfm_segment is not distinct from popular.rfm_segment
+            and popular.popularity_rank
+            <= {{ largest_rank }} + coalesce(popular_just_bought.product_count, 0)
 
     left outer join just_bought
         on
@@ -333,7 +377,7 @@ own_for_customers as (
                 owned.basket_count desc,
                 products.basket_count desc,
                 owned.stock_code asc
-        ) as source_order
+        ) as source_rank
 
     from owned
 
@@ -463,7 +507,7 @@ rules_for_customers as (
         row_number() over (
             partition by followed.made_on_date, followed.customer_id
             order by followed.confidence desc, followed.consequent asc
-        ) as source_order
+        ) as source_rank
 
     from followed
 
@@ -491,34 +535,17 @@ suggested as (
 
     from own_for_customers
 
-    where source_order <= {{ largest_rank }}
-
     union all
 
     select *
 
     from rules_for_customers
 
-    where source_order <= {{ largest_rank }}
-
     union all
 
     select *
 
     from popular_for_customers
-
-),
-
-ranked as (
-
-    select
-        *,
-        row_number() over (
-            partition by made_on_date, customer_id, drawn_from
-            order by source_order
-        ) as source_rank
-
-    from suggested
 
 ),
 
@@ -538,7 +565,7 @@ final as (
         score,
         source_rank
 
-    from ranked
+    from suggested
 
     where source_rank <= {{ largest_rank }}
 

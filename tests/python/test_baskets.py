@@ -225,7 +225,11 @@ def plain_rules(baskets, *, largest_set):
     found = {}
     for left, right in itertools.permutations(singles, 2):
         together, one, other = (sets[codes] for codes in (left | right, left, right))
-        apart = one * other >= 10 * total and 2 * together * total <= one * other
+        apart = (
+            one * other >= 10 * total
+            and 200 * one * other >= total**2
+            and 2 * together * total <= one * other
+        )
         if left | right in frequent or apart:
             found[left, right] = apart
     for codes in frequent:
