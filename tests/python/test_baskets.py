@@ -461,6 +461,25 @@ def test_a_rule_that_holds_and_one_that_does_not(wide_models):
     assert {row["is_replicated"] for row in rows if row["cluster_id"]} == {None}
 
 
+@pytest.mark.parametrize(("together", "rule_count"), [(6, 6), (5, 0)])
+def test_a_larger_set_needs_a_tenth_of_the_baskets(wide_models, together, rule_count):
+    """Three products meet in six of 60 baskets; two of them, or one, in more."""
+    trio = {"10001A", "20002", "40004"}
+    pairs = [{"10001A", "20002"}, {"10001A", "40004"}, {"20002", "40004"}] * 2
+    baskets = [trio] * together + pairs + [{"50005"}] * (54 - together)
+
+    rows = find_rules(wide_models, lines_of([("1", 0, codes) for codes in baskets]))
+
+    larger = [
+        row
+        for row in rows
+        if row["antecedent_count"] + row["consequent_count"] == 3
+        and row["cluster_id"] is None
+    ]
+    assert len(baskets) == 60
+    assert len(larger) == rule_count
+
+
 def test_what_takes_the_place_of_another_is_a_substitute(wide_models):
     """Everybody takes a card and either of two bags."""
     baskets = [
@@ -638,6 +657,68 @@ def test_the_time_split_leaks_nothing(wide_models, year):
     assert len(at_split(before)) >= 500
     assert now(before) != now(after)
     assert before[tables[1]] != after[tables[1]]
+
+
+def test_what_was_sent_back_is_in_no_pair(wide_models, year):
+    """Send a third of the products back, half of them before the split."""
+    visits = [
+        (customer, day, codes | {"10001A", "20002"})
+        for customer, day, codes in year
+        if len(codes) <= 3
+    ]
+    returns = [
+        line(
+            f"C{2000 + number}",
+            customer,
+            code,
+            START + datetime.timedelta(days=min(day + number % 60, 270), hours=1),
+            quantity=-1,
+        )
+        for number, (customer, day, _) in enumerate(visits)
+        for code in ("10001A", "20002")[number % 2 : number % 2 + 1]
+        if number % 3 == 0
+    ]
+    tables = ["int_product_pairs_counted", "fct_return_allocations"]
+    built = wide_models.run_all(
+        [*tables, "fct_invoice_lines", "int_baskets_itemised"],
+        lines_of(visits) + returns,
+        given=SEGMENTS,
+    )
+    [split] = {row["origin_date"] for row in built["int_baskets_itemised"]}
+    sent_back = {
+        row["purchase_line_id"]: row["returned_at"].date()
+        for row in built["fct_return_allocations"]
+    }
+    now, then = defaultdict(set), defaultdict(set)
+    for row in built["fct_invoice_lines"]:
+        if row["line_type"] != "purchase":
+            continue
+        basket, code = row["invoice_number"], row["stock_code"]
+        returned = sent_back.get(row["invoice_line_id"])
+        if returned is None:
+            now[basket].add(code)
+        if row["invoiced_at"].date() < split and (
+            returned is None or returned >= split
+        ):
+            then[basket].add(code)
+
+    rows = [
+        row for row in built["int_product_pairs_counted"] if row["cluster_id"] is None
+    ]
+    for row in rows:
+        pair = {row["left_stock_code"], row["right_stock_code"]}
+        assert row["basket_count"] == sum(pair <= codes for codes in now.values())
+        assert row["origin_basket_count"] == sum(
+            pair <= codes for codes in then.values()
+        )
+        assert row["all_basket_count"] == sum(map(bool, now.values()))
+        assert row["origin_all_basket_count"] == sum(map(bool, then.values()))
+    [both] = [
+        row
+        for row in rows
+        if row["left_stock_code"] == "10001A" and row["right_stock_code"] == "20002"
+    ]
+    assert 50 < both["origin_basket_count"] < both["basket_count"] < len(visits)
 
 
 def test_the_hit_rate_is_counted_from_the_visits(wide_models, year):
