@@ -302,7 +302,6 @@ def test_without_lines_the_build_says_how_to_load_some(refuse, tmp_path):
             "basket_smallest_confidence": (
                 1.5,
                 "basket_smallest_confidence is '1.5'; give a number from 0 to 1",
-                "basket_smallest_confidence is '1.5'; give a share from 0 to 1",
             ),
             "basket_largest_size": (
                 1,
