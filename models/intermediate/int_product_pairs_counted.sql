@@ -8,7 +8,7 @@
 -- baskets that make a pair frequent, so that a large shop has no more of them.
 {%- set largest_lift = 0.5 %}
 {%- set smallest_expectation = 10 %}
-{%- set smallest_share = 0.05 * var('basket_smallest_support') %}
+{%- set smallest_share = '0.05 * ' ~ var('basket_smallest_support') %}
 
 with
 

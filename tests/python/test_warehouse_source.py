@@ -158,11 +158,14 @@ def test_a_table_gives_what_the_same_lines_in_files_give(from_table, from_landin
 
     assert tables == from_table.tables("marts")
     assert len(tables) >= 10
+    without_rows = []
     for table in tables:
         found, expected = dump(from_table, table), dump(from_landing, table)
         assert found == expected, table
-        # There is one model only, which has replaced none.
-        assert expected or table == "rpt_cluster_promotion", table
+        if not expected:
+            without_rows.append(table)
+    # One model has replaced none, and the shop is too young to try recommendations on.
+    assert without_rows == ["rpt_cluster_promotion", "rpt_recommendation_scoreboard"]
 
 
 def test_a_table_s_unreadable_values_are_set_aside(from_table, lines):
