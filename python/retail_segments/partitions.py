@@ -62,9 +62,9 @@ ALGORITHMS = {
     "gaussian_mixture": Algorithm(
         is_quadratic=False,
         shares_fit=False,
-        resamples=6,
+        resamples=4,
         subset_size=500,
-        references=3,
+        references=2,
         gap_size=500,
     ),
     "ward": Algorithm(
