@@ -187,14 +187,28 @@ def test_a_frozen_model_places_the_customers_of_a_later_day(
 def test_the_real_customers_keep_their_segments_names(tmp_path_factory, real_landing):
     folder = tmp_path_factory.mktemp("real")
 
-    october = built(folder, real_landing, as_of_date="2011-10-31")
-    december = built(folder, real_landing)
-    labels_agree = check(LABEL_GATE, folder, real_landing)
+    october = built(folder, real_landing, **FIVE, as_of_date="2011-10-31")
+    december = built(folder, real_landing, **FIVE)
+    labels_agree = check(LABEL_GATE, folder, real_landing, **FIVE)
 
     assert labels_agree.returncode == 0
     assert current(december)["previous_model_id"] == current(october)["model_id"]
     assert segments(december) == segments(october)
     assert len(segments(december)) == 5
+
+
+def test_a_coarser_choice_on_the_real_set_waits(tmp_path_factory, real_landing):
+    """The rule finds nine stable clusters in October and five in December."""
+    folder = tmp_path_factory.mktemp("real_auto")
+
+    october = built(folder, real_landing, as_of_date="2011-10-31")
+    december = built(folder, real_landing)
+    gate = check(DRIFT_GATE, folder, real_landing)
+
+    assert current(october)["cluster_count"] > 5
+    assert gate.returncode != 0
+    assert current(december)["model_id"] == current(october)["model_id"]
+    assert segments(december) == segments(october)
 
 
 def test_another_number_of_clusters_is_a_wish_not_a_drift(
