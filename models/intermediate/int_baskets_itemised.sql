@@ -71,6 +71,21 @@ dates as (
 ),
 
 -- What was sent back since the origin was not known to be so then.
+sent_back_since as (
+
+    select
+        allocations.purchase_line_id,
+        sum(allocations.allocated_quantity) as quantity
+
+    from allocations
+
+    inner join dates
+        on allocations.returned_at >= dates.origin_date
+
+    group by allocations.purchase_line_id
+
+),
+
 quantities as (
 
     select
@@ -79,8 +94,10 @@ quantities as (
         lines.stock_code,
         lines.counted_quantity as quantity,
         case
-            when lines.invoiced_at < dates.origin_date then lines.counted_quantity
-            else 0
+            when lines.invoiced_at >= dates.origin_date then 0
+            when lines.counted_quantity < lines.quantity
+                then lines.counted_quantity + coalesce(sent_back_since.quantity, 0)
+            else lines.counted_quantity
         end as origin_quantity,
         lines.invoiced_at
 
@@ -88,27 +105,8 @@ quantities as (
 
     cross join dates
 
-    union all
-
-    select
-        lines.invoice_number,
-        lines.customer_id,
-        lines.stock_code,
-        0 as quantity,
-        allocations.allocated_quantity as origin_quantity,
-        lines.invoiced_at
-
-    from allocations
-
-    inner join lines
-        on allocations.purchase_line_id = lines.invoice_line_id
-
-    cross join dates
-
-    where
-        lines.counted_quantity < lines.quantity
-        and lines.invoiced_at < dates.origin_date
-        and allocations.returned_at >= dates.origin_date
+    left outer join sent_back_since
+        on lines.invoice_line_id = sent_back_since.purchase_line_id
 
 ),
 

@@ -53,7 +53,7 @@ frequent as (
 
     select
         stock_code,
-        row_number() over (order by stock_code) as product_number
+        cast(row_number() over (order by stock_code) as int) as product_number
 
     from products
 
@@ -108,9 +108,7 @@ marked as (
         frequent.product_number,
         items.is_counted,
         items.is_counted and items.is_first_half as is_counted_in_first_half,
-        items.is_counted_at_origin,
-        items.is_counted and coalesce(counts.is_frequent, false)
-            as is_frequent_in_segment
+        items.is_counted_at_origin
 
     from items
 
@@ -120,17 +118,13 @@ marked as (
     left outer join segments
         on items.customer_id = segments.customer_id
 
-    left outer join counts
-        on
-            segments.cluster_id = counts.cluster_id
-            and frequent.product_number = counts.product_number
-
 ),
 
 -- Also of products that are frequent in a segment only: its rules are held against all.
-pairs_in_all as (
+pairs_by_segment as (
 
     select
+        marked.cluster_id,
         marked.product_number as left_number,
         partners.product_number as right_number,
         count(case when marked.is_counted and partners.is_counted then 1 end)
@@ -160,34 +154,26 @@ pairs_in_all as (
             and marked.product_number < partners.product_number
 
     group by
+        marked.cluster_id,
         marked.product_number,
         partners.product_number
 
 ),
 
-pairs_in_segments as (
+pairs_in_all as (
 
     select
-        marked.cluster_id,
-        marked.product_number as left_number,
-        partners.product_number as right_number,
-        count(*) as basket_count
+        left_number,
+        right_number,
+        cast(sum(basket_count) as bigint) as basket_count,
+        cast(sum(first_half_basket_count) as bigint) as first_half_basket_count,
+        cast(sum(origin_basket_count) as bigint) as origin_basket_count
 
-    from marked
-
-    inner join marked as partners
-        on
-            marked.basket_number = partners.basket_number
-            and marked.product_number < partners.product_number
-
-    where
-        marked.is_frequent_in_segment
-        and partners.is_frequent_in_segment
+    from pairs_by_segment
 
     group by
-        marked.cluster_id,
-        marked.product_number,
-        partners.product_number
+        left_number,
+        right_number
 
 ),
 
@@ -213,7 +199,9 @@ pairs as (
         0 as first_half_basket_count,
         0 as origin_basket_count
 
-    from pairs_in_segments
+    from pairs_by_segment
+
+    where cluster_id is not null
 
 ),
 

@@ -4,7 +4,7 @@ Only reads and writes here. The method is `retail_segments.candidates`. The tabl
 build before is kept where nothing has changed since, or the models are frozen.
 """
 
-from retail_segments.candidates import COLUMNS, compare_candidates
+from retail_segments.candidates import TYPES, compare_candidates
 from retail_segments.memory import keep, recall
 
 
@@ -15,7 +15,7 @@ def model(dbt, session):
     features = dbt.config.meta_get("features")
     customers = dbt.ref("fct_customer_rfm")
     if dbt.config.meta_get("cluster_model") == "frozen":
-        return keep(previous, COLUMNS)
+        return keep(previous, TYPES)
 
     return compare_candidates(
         customers.filter("is_current and unscored_reason is null")

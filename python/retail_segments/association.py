@@ -12,6 +12,9 @@ import pandas as pd
 from retail_segments.product_variants import are_variants
 from retail_segments.significance import fisher_p_values, p_values, q_values
 
+# What a rule comes from, apart from the data: modules, and libraries.
+METHODS = ("association", "item_sets", "product_variants", "significance")
+LIBRARIES = ("mlxtend", "numpy", "pandas", "scipy")
 # What the codes and names of a side with several products are joined with.
 JOINT = " + "
 # Substitutes are bought together this share of the times that chance would have it, or

@@ -1,27 +1,22 @@
 """Compare numbers of clusters: what every algorithm finds for every k, measured."""
 
-import hashlib
-import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
+
+from retail_segments.clustering import Floats, Integers
+from retail_segments.memory import take_fingerprint
 
 if TYPE_CHECKING:
     from retail_segments.partitions import Algorithm, Sample
 
 # scikit-learn takes a second or two to import, so that the modules that need it are
 # imported where something is computed: a table that is kept costs nothing.
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 
 # Customers that partitions are fitted on, at most; of very many, a sample does.
 FIT_SIZE = 100_000
@@ -161,9 +156,8 @@ def compare_candidates(
         raise ValueError(f"largest_k is {largest_k}; give 2 or more")
     values = customers.loc[:, list(features)].astype("float64").to_numpy()
     fingerprint = take_fingerprint(
-        keys,
-        values,
-        {
+        customers[[key, *features]],
+        settings={
             "features": list(features),
             "transform": transform,
             "largest_k": largest_k,
@@ -171,6 +165,8 @@ def compare_candidates(
             "smallest_share": smallest_share,
             "random_state": random_state,
         },
+        methods=_METHODS,
+        libraries=("numpy", "scipy", "scikit-learn", "kneed"),
     )
     if (
         previous is not None
@@ -194,40 +190,6 @@ def compare_candidates(
         customer_count=len(customers), fingerprint=fingerprint
     )
     return table.reindex(columns=COLUMNS).astype(TYPES)
-
-
-def take_fingerprint(keys: pd.Series, values: Floats, settings: dict[str, Any]) -> str:
-    """Name the data, the settings and the method that a table came from.
-
-    Parameters
-    ----------
-    keys : Series of shape (n_customers,)
-        Who the customers are.
-    values : ndarray of shape (n_customers, n_features)
-        Their features, not scaled yet.
-    settings : dict
-        All that decides the result, as JSON can write it.
-
-    Returns
-    -------
-    str
-        16 hexadecimal digits of a SHA-256 of these, of the versions of the libraries
-        and of the source of the modules that compute.
-
-    Examples
-    --------
-    >>> len(take_fingerprint(pd.Series(["a"]), np.array([[1.0]]), {"k": 2}))
-    16
-    """
-    libraries = {
-        name: version(name) for name in ("numpy", "scipy", "scikit-learn", "kneed")
-    }
-    digest = hashlib.sha256(json.dumps([settings, libraries], sort_keys=True).encode())
-    for module in _METHODS:
-        digest.update((Path(__file__).parent / f"{module}.py").read_bytes())
-    digest.update("\n".join(keys.astype(str)).encode())
-    digest.update(np.ascontiguousarray(values).tobytes())
-    return digest.hexdigest()[:16]
 
 
 @contextmanager

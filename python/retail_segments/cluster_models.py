@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,10 @@ from retail_segments.clustering import (
     nearest_centroids,
     transform_features,
 )
+from retail_segments.memory import take_fingerprint
 
 POSITION = ("recency_days", "frequency", "monetary_value")
+LIBRARIES = ("numpy", "scikit-learn")
 METRICS = ("inertia", "silhouette", "davies_bouldin", "calinski_harabasz")
 COLUMNS = {
     "model_id": "string",
@@ -210,8 +212,16 @@ def update_models(
     if n_clusters is None:
         return _use(history, last)
 
-    fingerprint = _fingerprint(
-        customers, key=key, as_of=as_of, settings=settings, n_clusters=n_clusters
+    used = [key, *dict.fromkeys([*settings.features, *POSITION])]
+    fingerprint = take_fingerprint(
+        customers[used],
+        settings={
+            "as_of": as_of,
+            "n_clusters": n_clusters,
+            "wishes": settings.wishes(),
+        },
+        methods=("cluster_models", "clustering"),
+        libraries=LIBRARIES,
     )
     same = history[(history["fingerprint"] == fingerprint) & history["is_accepted"]]
     if len(same):
@@ -223,7 +233,8 @@ def update_models(
         previous = None
 
     fit = _fit(customers, settings=settings, n_clusters=n_clusters)
-    numbers, names, moved_share = _match(customers, fit, previous)
+    highest = int(history["cluster_id"].max()) if len(history) else 0
+    numbers, names, moved_share = _match(customers, fit, previous, highest)
     is_wished = previous is None or previous["settings"].iloc[0] != settings.wishes()
     # Of models that wait to be accepted, only the newest matters.
     history = history[history["is_accepted"]]
@@ -385,9 +396,13 @@ def _fit(customers: pd.DataFrame, *, settings: ModelSettings, n_clusters: int) -
 
 
 def _match(
-    customers: pd.DataFrame, fit: _Fit, previous: pd.DataFrame | None
+    customers: pd.DataFrame, fit: _Fit, previous: pd.DataFrame | None, highest: int
 ) -> tuple[Integers, Floats, float | None]:
-    """Find the clusters' numbers, the places of their names, and who moved."""
+    """Find the clusters' numbers, the places of their names, and who moved.
+
+    A cluster without a predecessor gets a number above `highest`, the largest that any
+    model has used, so that a number never comes back with another meaning.
+    """
     from scipy.optimize import linear_sum_assignment
 
     count = len(fit.centroids)
@@ -416,7 +431,7 @@ def _match(
         if np.abs(names[cluster] - place).max() <= _NAME_TOLERANCE:
             names[cluster] = place
     unmatched = [cluster for cluster in largest_first if numbers[cluster] == 0]
-    first_free = int(last_centroids.index.max()) + 1
+    first_free = highest + 1
     numbers[unmatched] = np.arange(first_free, first_free + len(unmatched))
 
     labels, _ = nearest_centroids(scaled, last_centroids.to_numpy())
@@ -475,27 +490,4 @@ def _is_same_shop(model: pd.DataFrame, keys: pd.Series) -> bool:
 
 
 def _library_versions() -> str:
-    return json.dumps({name: version(name) for name in ("numpy", "scikit-learn")})
-
-
-def _fingerprint(
-    customers: pd.DataFrame,
-    *,
-    key: str,
-    as_of: str,
-    settings: ModelSettings,
-    n_clusters: int,
-) -> str:
-    parts: dict[str, Any] = {
-        "as_of": as_of,
-        "n_clusters": n_clusters,
-        "settings": settings.wishes(),
-        "libraries": _library_versions(),
-    }
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
-    digest.update("\n".join(customers[key].astype(str)).encode())
-    features = list(dict.fromkeys([*settings.features, *POSITION]))
-    digest.update(
-        transform_features(customers, features=features, transform="none").tobytes()
-    )
-    return digest.hexdigest()[:16]
+    return json.dumps({name: version(name) for name in LIBRARIES})

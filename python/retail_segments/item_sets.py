@@ -5,7 +5,6 @@ from collections.abc import Collection
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from mlxtend.frequent_patterns import association_rules, fpgrowth
 
 ItemSet = frozenset[str]
 LARGEST_SET = 4
@@ -108,6 +107,9 @@ def split_larger_sets(
     """
     if smallest_count < 1:
         raise ValueError(f"a set is frequent from 1 basket on, not {smallest_count}")
+    # Imported late: a build that computes nothing need not wait for it.
+    from mlxtend.frequent_patterns import association_rules
+
     counter = _Counter(items, baskets)
     found = counter.frequent_sets(smallest_count)
     if not found:
@@ -148,6 +150,8 @@ class _Counter:
 
     def frequent_sets(self, smallest_count: int) -> list[ItemSet]:
         """Find the sets of three products and more."""
+        from mlxtend.frequent_patterns import fpgrowth
+
         has = self._has[self._has.sum(axis=1) >= 3]
         if len(has) < smallest_count:
             return []

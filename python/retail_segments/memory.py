@@ -1,6 +1,10 @@
 """What the last build left behind: a model's own table, read before it is replaced."""
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -49,41 +53,78 @@ def recall(session: Any, relation: str) -> pd.DataFrame | None:
     return frame
 
 
-def keep(previous: pd.DataFrame | None, columns: Sequence[str]) -> pd.DataFrame:
+def take_fingerprint(
+    *frames: pd.DataFrame,
+    settings: Mapping[str, Any],
+    methods: Sequence[str],
+    libraries: Sequence[str],
+) -> str:
+    """Name the data, the settings and the method that a table comes from.
+
+    Parameters
+    ----------
+    *frames : DataFrame
+        The data. The order of rows counts, so give sorted ones.
+    settings : mapping
+        All else that decides the result, as JSON can write it.
+    methods : sequence of str
+        Modules of this package that compute it: their source counts.
+    libraries : sequence of str
+        Distributions that it is computed with: their versions count.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits of a SHA-256.
+
+    Examples
+    --------
+    >>> customers = pd.DataFrame({"customer_id": ["a"], "frequency": [1]})
+    >>> kept = {"methods": ["clustering"], "libraries": ["numpy"]}
+    >>> one = take_fingerprint(customers, settings={"k": 2}, **kept)
+    >>> len(one), one == take_fingerprint(customers, settings={"k": 3}, **kept)
+    (16, False)
+    """
+    versions = {name: version(name) for name in libraries}
+    digest = hashlib.sha256(json.dumps([settings, versions], sort_keys=True).encode())
+    for module in methods:
+        digest.update((Path(__file__).parent / f"{module}.py").read_bytes())
+    for frame in frames:
+        digest.update(str(frame.dtypes.to_dict()).encode())
+        hashes = pd.util.hash_pandas_object(frame, index=False)
+        digest.update(hashes.to_numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def keep(previous: pd.DataFrame | None, types: Mapping[str, str]) -> pd.DataFrame:
     """Return what `recall` found, where the var ``cluster_model`` is ``frozen``.
 
     Parameters
     ----------
     previous : DataFrame or None
         What `recall` found.
-    columns : sequence of str
-        The columns that the table has today.
+    types : mapping of str to str
+        The columns that the table has today, and their types.
 
     Returns
     -------
     DataFrame
-        `previous`, as it is.
+        `previous` with the columns of today; those it lacks are missing.
 
     Raises
     ------
     ValueError
-        If there is no table, or one with other columns.
+        If there is no table.
 
     Examples
     --------
-    >>> keep(pd.DataFrame({"k": [5]}), ["k"])["k"].tolist()
-    [5]
+    >>> keep(pd.DataFrame({"k": [5]}), {"k": "Int64", "gap": "Float64"})
+       k   gap
+    0  5  <NA>
     """
-    advice = "build once with cluster_model: refit"
     if previous is None:
         raise ValueError(
             "cluster_model is frozen but no model has been fitted yet in this "
-            f"warehouse; {advice}"
+            "warehouse; build once with cluster_model: refit"
         )
-    if list(previous.columns) != list(columns):
-        other = sorted(set(previous.columns) ^ set(columns))
-        raise ValueError(
-            "cluster_model is frozen but the model in this warehouse was fitted by "
-            f"another version of the project (columns that differ: {other}); {advice}"
-        )
-    return previous
+    return previous.reindex(columns=list(types)).astype(dict(types))

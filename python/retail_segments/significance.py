@@ -2,7 +2,9 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom, false_discovery_control, hypergeom
+
+# scipy.stats takes a second to import, so that it is imported where it computes: a
+# table that is kept costs nothing.
 
 Counts = npt.ArrayLike
 Floats = npt.NDArray[np.float64]
@@ -39,6 +41,8 @@ def fisher_p_values(
     >>> fisher_p_values([3, 0], [3, 3], [3, 3], [6, 6], apart=[False, True])
     array([0.05, 0.05])
     """
+    from scipy.stats import hypergeom
+
     k, n, m, all_ = (
         np.atleast_1d(np.asarray(x, dtype="int64"))
         for x in (together, left, right, total)
@@ -91,6 +95,8 @@ def p_values(
     >>> p_values([2, 0], [1.0, 1.0], [2, 2], apart=[False, True])
     array([0.25, 0.25])
     """
+    from scipy.stats import binom
+
     k, n = (np.atleast_1d(np.asarray(x, dtype="int64")) for x in (together, most))
     mean = np.atleast_1d(np.asarray(expected, dtype="float64"))
     share = np.clip(mean / np.maximum(n, 1), 0.0, 1.0)
@@ -135,6 +141,8 @@ def q_values(p: npt.ArrayLike, *, tests: float) -> Floats:
         raise ValueError(f"{len(values)} p-values cannot come from {tests} tests")
     if not len(values):
         return values
+    from scipy.stats import false_discovery_control
+
     # A common factor changes neither the order nor the running minimum.
     adjusted = false_discovery_control(values, method="bh") * (tests / len(values))
     clipped: Floats = np.clip(adjusted, 0.0, 1.0)

@@ -1,24 +1,16 @@
 """Measure what a segmentation is worth: how much of the next months it foretells."""
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from retail_segments import clustering, groupings
-from retail_segments.clustering import Transform
+from retail_segments.clustering import Floats, Integers, Transform
 from retail_segments.groupings import FEATURES, group_customers, list_groupings
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
+from retail_segments.memory import take_fingerprint
 
 # What `measure_validity` reads.
 COLUMNS = (
@@ -211,15 +203,12 @@ def fingerprint_inputs(customers: pd.DataFrame, **settings: Any) -> str:
     >>> len(fingerprint_inputs(customers, n_clusters=4))
     16
     """
-    ordered = customers[list(COLUMNS)].sort_values(["origin_date", "customer_id"])
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
-    for package in ("numpy", "pandas", "scikit-learn"):
-        digest.update(version(package).encode())
-    for source in (__file__, clustering.__file__, groupings.__file__):
-        digest.update(Path(source).read_bytes())
-    digest.update(str(ordered.dtypes.to_dict()).encode())
-    digest.update(pd.util.hash_pandas_object(ordered, index=False).to_numpy().tobytes())
-    return digest.hexdigest()[:16]
+    return take_fingerprint(
+        customers[list(COLUMNS)].sort_values(["origin_date", "customer_id"]),
+        settings=settings,
+        methods=("validity", "groupings", "clustering"),
+        libraries=("numpy", "pandas", "scikit-learn"),
+    )
 
 
 def _measure_origin(customers: pd.DataFrame, **settings: Any) -> _Origin:

@@ -398,3 +398,22 @@ def test_a_customer_given_twice_is_refused():
 
     with pytest.raises(ValueError, match="customer_id repeats"):
         update(None, pd.concat([customers, customers.head(1)]))
+
+
+def test_a_number_never_comes_back_with_another_meaning():
+    customers = make_groups([20, 20, 20, 20])
+    models, used, last = None, set(), set()
+
+    for month, n_clusters in enumerate((4, 2, 4, 3, 5), start=1):
+        models = update(
+            models,
+            customers.assign(frequency=customers["frequency"] + month),
+            as_of=f"2011-{month:02}-01",
+            n_clusters=n_clusters,
+            drift_limit=1.0,
+        )
+        numbers = set(current(models)["cluster_id"])
+        assert not (numbers - last) & used
+        used, last = used | numbers, numbers
+
+    assert len(used) > 5

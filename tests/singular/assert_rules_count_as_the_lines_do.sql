@@ -21,10 +21,20 @@ rules as (
 
 ),
 
+-- A rule goes both ways, so that antecedents are all products of rules.
+products as (
+
+    select distinct antecedent as stock_code
+
+    from rules
+
+),
+
 items as (
 
     select
-        concat(invoice_number, '-', customer_id) as basket,
+        invoice_number,
+        customer_id,
         stock_code
 
     from {{ ref('fct_invoice_lines') }}
@@ -35,18 +45,24 @@ items as (
         and not is_guest
 
     group by
-        concat(invoice_number, '-', customer_id),
+        invoice_number,
+        customer_id,
         stock_code
 
 ),
 
 baskets as (
 
-    select basket
+    select
+        invoice_number,
+        customer_id,
+        row_number() over (order by invoice_number, customer_id) as basket
 
     from items
 
-    group by basket
+    group by
+        invoice_number,
+        customer_id
 
     having count(*) <= {{ var('basket_largest_size') }}
 
@@ -54,12 +70,19 @@ baskets as (
 
 kept as (
 
-    select items.*
+    select
+        baskets.basket,
+        items.stock_code
 
     from items
 
     inner join baskets
-        on items.basket = baskets.basket
+        on
+            items.invoice_number = baskets.invoice_number
+            and items.customer_id = baskets.customer_id
+
+    inner join products
+        on items.stock_code = products.stock_code
 
 ),
 
@@ -71,7 +94,7 @@ totals as (
 
 ),
 
-antecedents as (
+product_counts as (
 
     select
         stock_code,
@@ -83,26 +106,24 @@ antecedents as (
 
 ),
 
+-- Both directions of a rule are the same pair, counted once.
 pairs as (
 
     select
-        rules.antecedent,
-        rules.consequent,
+        lefts.stock_code as left_stock_code,
+        rights.stock_code as right_stock_code,
         count(*) as basket_count
 
-    from rules
-
-    inner join kept as lefts
-        on rules.antecedent = lefts.stock_code
+    from kept as lefts
 
     inner join kept as rights
         on
-            rules.consequent = rights.stock_code
-            and lefts.basket = rights.basket
+            lefts.basket = rights.basket
+            and lefts.stock_code < rights.stock_code
 
     group by
-        rules.antecedent,
-        rules.consequent
+        lefts.stock_code,
+        rights.stock_code
 
 )
 
@@ -116,15 +137,15 @@ from rules
 
 cross join totals
 
-left outer join antecedents
-    on rules.antecedent = antecedents.stock_code
+left outer join product_counts
+    on rules.antecedent = product_counts.stock_code
 
 left outer join pairs
     on
-        rules.antecedent = pairs.antecedent
-        and rules.consequent = pairs.consequent
+        pairs.left_stock_code = least(rules.antecedent, rules.consequent)
+        and pairs.right_stock_code = greatest(rules.antecedent, rules.consequent)
 
 where
     rules.basket_count != coalesce(pairs.basket_count, 0)
-    or rules.antecedent_basket_count != coalesce(antecedents.basket_count, 0)
+    or rules.antecedent_basket_count != coalesce(product_counts.basket_count, 0)
     or rules.all_basket_count != totals.all_basket_count
