@@ -9,8 +9,9 @@
         "cluster_largest_davies_bouldin", "cluster_transform", "cluster_features",
         "cluster_seed", "cluster_starts", "cluster_model", "cluster_drift_limit",
         "cluster_drift_accepted", "cluster_rules", "basket_smallest_support",
-        "basket_smallest_confidence", "basket_largest_size", "source_table",
-        "source_columns",
+        "basket_smallest_confidence", "basket_largest_size", "forecast_horizon_days",
+        "forecast_origin_count", "forecast_interval", "forecast_discount_rate",
+        "source_table", "source_columns",
     ] -%}
     {%- set features = clusterable_features() -%}
     {%- set attributes = [
@@ -71,6 +72,8 @@
         ("cluster_starts", 1, 1000),
         ("cluster_rules", 1, 10),
         ("basket_largest_size", 2, 1000000),
+        ("forecast_horizon_days", 7, 365),
+        ("forecast_origin_count", 1, 12),
     ] if var(name) is not integer or var(name) is boolean
         or not lowest <= var(name) <= highest -%}
         {%- do problems.append(
@@ -104,6 +107,8 @@
         ("cluster_smallest_silhouette", -1, 1),
         ("cluster_largest_davies_bouldin", 0, 1000),
         ("basket_smallest_confidence", 0, 1),
+        ("forecast_interval", 0.5, 0.99),
+        ("forecast_discount_rate", 0, 1),
     ] if var(name) is not number or var(name) is boolean
         or not lowest <= var(name) <= highest -%}
         {%- do problems.append(

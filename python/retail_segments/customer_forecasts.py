@@ -1,0 +1,195 @@
+"""Forecast the customers of today by the methods that proved themselves."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from retail_segments.clustering import Floats
+from retail_segments.forecast_scores import MODULES as SCORING_MODULES
+from retail_segments.forecast_scores import Calibration, intervals
+from retail_segments.forecasting import (
+    LIFETIME_FITS,
+    Origin,
+    Past,
+    forecast,
+    passed,
+)
+from retail_segments.lifetime_models import (
+    LifetimeModel,
+    expected_purchases,
+    probability_active,
+)
+
+# What a forecast comes from, apart from the data and the libraries: modules.
+MODULES = ("customer_forecasts", *SCORING_MODULES)
+MONTHS = 12
+MONTH_DAYS = 365 / MONTHS
+
+TYPES = {
+    "customer_id": "string",
+    "expected_orders": "Float64",
+    "expected_amount": "Float64",
+    "amount_low": "Float64",
+    "amount_high": "Float64",
+    "probability_active": "Float64",
+    "customer_lifetime_value": "Float64",
+    "activity_method": "string",
+}
+
+
+def forecast_customers(
+    customer_ids: pd.Series,
+    origin: Origin | None,
+    pasts: Sequence[Past],
+    *,
+    orders_method: str,
+    amount_method: str,
+    calibration: Calibration | None,
+    discount_rate: float,
+) -> pd.DataFrame:
+    """Forecast orders, amount, and what the next twelve months are worth.
+
+    A lifetime model that does not degenerate says how likely each customer is to be
+    active, and how their purchases thin out over the year; of several, the one of the
+    largest likelihood. Where there is none, the data know no leaving: nobody can be
+    said to be active or not, and the year goes on at the rate of the horizon. Months
+    are discounted from their middle [1]_; the year has all seasons, so that none is
+    taken into it.
+
+    Parameters
+    ----------
+    customer_ids : Series of shape (n_customers,)
+        Who they are, in the order of the origin's histories.
+    origin : Origin or None
+        What is known; None where there are no data.
+    pasts : sequence of Past
+        Earlier origins, for a method that learns.
+    orders_method, amount_method : str
+        One of `forecasting.METHODS` each.
+    calibration : Calibration or None
+        What followed earlier forecasts of `amount_method`; None leaves the interval
+        missing.
+    discount_rate : float
+        What a year's delay takes off an amount.
+
+    Returns
+    -------
+    DataFrame of shape (n_customers, 8)
+        Columns `TYPES`.
+
+    Raises
+    ------
+    ValueError
+        If a method cannot say anything of these customers.
+
+    References
+    ----------
+    .. [1] S. Gupta, D. Lehmann and J. Stuart, "Valuing customers", Journal of Marketing
+       Research 41, 2004.
+
+    Examples
+    --------
+    >>> from retail_segments.forecasting import HISTORY
+    >>> histories = pd.DataFrame({name: [4.0] for name in HISTORY})
+    >>> found = forecast_customers(
+    ...     pd.Series(["a"]),
+    ...     Origin(pd.Timestamp("2011-12-10"), histories, 90),
+    ...     [],
+    ...     orders_method="last_window",
+    ...     amount_method="last_window",
+    ...     calibration=None,
+    ...     discount_rate=0.0,
+    ... )
+    >>> found[["expected_orders", "expected_amount"]].values.tolist()
+    [[4.0, 4.0]]
+    """
+    if origin is None or origin.histories.empty:
+        return pd.DataFrame(columns=list(TYPES)).astype(TYPES)
+    orders, _ = _say(orders_method, origin, pasts)
+    _, amounts = _say(amount_method, origin, pasts)
+    low = high = np.full(len(amounts), np.nan)
+    if calibration is not None:
+        low, high = intervals(amounts, calibration)
+    model = _best_lifetime_model(origin)
+    active = None if model is None else probability_active(model, origin.histories)
+    level = amounts / origin.season.coming[1]
+    return pd.DataFrame(
+        {
+            "customer_id": customer_ids.to_numpy(),
+            "expected_orders": orders,
+            "expected_amount": amounts,
+            "amount_low": low,
+            "amount_high": high,
+            "probability_active": np.nan if active is None else active,
+            "customer_lifetime_value": level * _year(model, origin, discount_rate),
+            "activity_method": None if model is None else model.name,
+        }
+    ).astype(TYPES)
+
+
+def read_calibration(groups: pd.DataFrame, method: str) -> Calibration | None:
+    """Take the groups that a method was calibrated by at the latest origin.
+
+    Parameters
+    ----------
+    groups : DataFrame
+        Rows of rpt_forecast_calibration.
+    method : str
+        One of `forecasting.METHODS`.
+
+    Returns
+    -------
+    Calibration or None
+        None where it was not calibrated.
+
+    Examples
+    --------
+    >>> columns = ["method", "origin_date", "group_number", "low_ratio"]
+    >>> read_calibration(pd.DataFrame(columns=columns), "nbd")
+    """
+    own = groups[(groups["method"] == method) & groups["low_ratio"].notna()]
+    latest = own[own["origin_date"] == own["origin_date"].max()].sort_values(
+        "group_number"
+    )
+    if latest.empty:
+        return None
+    uppers, lows, highs = (
+        latest[name].to_numpy(dtype="float64")
+        for name in ("upper_amount", "low_ratio", "high_ratio")
+    )
+    return Calibration(uppers, lows, highs)
+
+
+def _say(method: str, origin: Origin, pasts: Sequence[Past]) -> tuple[Floats, Floats]:
+    made = forecast(method, origin, passed(pasts, origin))
+    if made.orders is None or made.amounts is None:
+        raise ValueError(f"{method} was chosen but cannot forecast: {made.reason}")
+    return made.orders, made.amounts
+
+
+def _best_lifetime_model(origin: Origin) -> LifetimeModel | None:
+    fits = [fit(origin.histories) for fit in LIFETIME_FITS.values()]
+    usable = [
+        model
+        for model in fits
+        if not model.is_degenerate
+        and probability_active(model, origin.histories.head(1)) is not None
+    ]
+    return max(usable, key=lambda model: model.log_likelihood, default=None)
+
+
+def _year(model: LifetimeModel | None, origin: Origin, discount_rate: float) -> Floats:
+    """Return what twelve months are worth, as a multiple of the horizon."""
+    ends = np.arange(1, MONTHS + 1) * MONTH_DAYS
+    discounts = (1 + discount_rate) ** -((np.arange(MONTHS) + 0.5) / MONTHS)
+    if model is None:
+        worth = float(discounts.sum()) * MONTH_DAYS / origin.horizon_days
+        return np.full(len(origin.histories), worth)
+    until = np.column_stack(
+        [np.zeros(len(origin.histories))]
+        + [expected_purchases(model, origin.histories, days) for days in ends]
+    )
+    horizon = expected_purchases(model, origin.histories, origin.horizon_days)
+    worth = (np.diff(until, axis=1) * discounts).sum(axis=1)
+    return np.where(horizon > 0, worth / np.where(horizon > 0, horizon, 1.0), 0.0)
