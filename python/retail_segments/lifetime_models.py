@@ -55,7 +55,7 @@ STARTS: Mapping[Name, Sequence[tuple[float, ...]]] = {
 MAX_FITTED_CUSTOMERS = 50_000
 # With fewer customers who came back, four parameters are not to be had.
 MIN_REPEAT_CUSTOMERS = 10
-# Edges of the parameters, once times are divided by the longest and amounts by the mean.
+# Edges of parameters, once times are divided by the longest and amounts by the mean.
 LOWEST, HIGHEST = 1e-3, 1e5
 # Who leaves less often than this cannot be told from who stays.
 MIN_LEAVING = 1e-4
@@ -297,7 +297,7 @@ def expected_purchases(
         return expected
     if model.name == "bg_nbd":
         pairs, position = np.unique(x + 1j * age, return_inverse=True)
-        lasting = _bg_nbd_if_active(parameters, pairs.real, pairs.imag, days)[position]
+        lasting = _bg_nbd_lasting(parameters, pairs.real, pairs.imag, days)[position]
     else:
         s, beta = parameters[2:]
         span = np.log1p(days / (beta + age))
@@ -527,7 +527,9 @@ def _active(
     return active
 
 
-def _bg_nbd_if_active(parameters: Floats, x: Floats, age: Floats, days: float) -> Floats:
+def _bg_nbd_lasting(
+    parameters: Floats, x: Floats, age: Floats, days: float
+) -> Floats:
     """Return the purchases to come of those who have not left.
 
     Formula (10) of the paper, its hypergeometric function turned by Euler's identity so
