@@ -200,7 +200,7 @@ def pareto_nbd_parts(
     >>> one = np.ones(1)
     >>> stays, leaves, _ = pareto_nbd_parts(np.ones(4), one, 0 * one, one)
     >>> np.exp(leaves).sum(axis=1).round(4), np.exp(stays).round(4)
-    (array([0.375]), array([0.125]))
+    (array([0.2917]), array([0.125]))
     """
     r, alpha, s, beta = parameters
     least = min(alpha, beta)

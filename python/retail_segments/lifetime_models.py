@@ -527,33 +527,40 @@ def _active(
     return active
 
 
-def _bg_nbd_lasting(
-    parameters: Floats, x: Floats, age: Floats, days: float
-) -> Floats:
+def _bg_nbd_lasting(parameters: Floats, x: Floats, age: Floats, days: float) -> Floats:
     """Return the purchases to come of those who have not left.
 
     Formula (10) of the paper, its hypergeometric function turned by Euler's identity so
-    that the parameters of its series do not grow with x and a = 1 is no exception.
+    that the parameters of its series do not grow with x and a = 1 is no exception. Where
+    r is far above a + b its terms cancel; what has lost its digits is NaN.
     """
     r, alpha, a, b = parameters
     z = days / (alpha + age + days)
     c, e = a + b + x - 1, a + b - 1 - r
     log_rest = np.log1p(days / (alpha + age))
-    # c times the sum over n of (a)_(n-1) (e)_n / ((c)_n n!) z**n, as c may be 0.
-    term = e * z
-    total = term.copy()
-    rows = np.arange(len(x))
-    for n in range(1, 100_000):
-        term = term * ((a + n - 1) * (e + n) / ((c[rows] + n) * (n + 1))) * z[rows]
-        total[rows] += term
-        is_open = np.abs(term) > 1e-16 * (1 - z[rows]) * (np.abs(total[rows]) + 1e-12)
-        if not is_open.any():
-            break
-        if not is_open.all():
-            rows, term = rows[is_open], term[is_open]
-    inner = _shrunk(log_rest, a - 1)
-    expected: Floats = c * inner - np.exp(-(a - 1) * log_rest) * total
-    return np.maximum(expected, 0.0)
+    with np.errstate(all="ignore"):
+        # c times the sum over n of (a)_(n-1) (e)_n / ((c)_n n!) z**n, as c may be 0.
+        term = e * z
+        total, peak = term.copy(), np.abs(term)
+        rows = np.arange(len(x))
+        for n in range(1, 100_000):
+            term = term * ((a + n - 1) * (e + n) / ((c[rows] + n) * (n + 1))) * z[rows]
+            total[rows] += term
+            peak[rows] = np.maximum(peak[rows], np.abs(term))
+            is_open = np.abs(term) > 1e-16 * (1 - z[rows]) * (peak[rows] + 1e-12)
+            if not is_open.any():
+                break
+            if not is_open.all():
+                rows, term = rows[is_open], term[is_open]
+        first = c * _shrunk(log_rest, a - 1)
+        factor = np.exp(-(a - 1) * log_rest)
+        expected: Floats = first - factor * total
+        most = (r + x) * -np.expm1(-log_rest) * np.exp(log_rest)
+        lost = 1e-14 * (np.abs(first) + factor * peak)
+        is_lost = ~(lost <= 1e-6 * most)
+    expected = np.clip(expected, 0.0, most)
+    expected[is_lost] = np.nan
+    return expected
 
 
 def _shrunk(span: Floats, rate: float) -> Floats:

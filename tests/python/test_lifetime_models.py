@@ -220,8 +220,7 @@ def test_expectations_are_those_of_a_simulation(name):
     expected = expected_purchases(model, histories, 20.0)
     active = probability_active(model, histories)
     groups = np.minimum(histories["repeat_frequency"], 6) * 2 + (
-        histories["recency_at_last_purchase_days"] * 2
-        > histories["customer_age_days"]
+        histories["recency_at_last_purchase_days"] * 2 > histories["customer_age_days"]
     )
     for _, rows in groups.groupby(groups).groups.items():
         error = later[rows] - expected[rows]
@@ -356,7 +355,7 @@ def test_of_very_many_customers_a_sample_is_fitted():
     model = fit_bg_nbd(histories.round())
 
     assert model.customer_count == 2 * MAX_FITTED_CUSTOMERS + 1
-    assert MAX_FITTED_CUSTOMERS / 2 < model.fitted_customer_count
+    assert model.fitted_customer_count > MAX_FITTED_CUSTOMERS / 2
     assert model.fitted_customer_count <= MAX_FITTED_CUSTOMERS
     np.testing.assert_allclose(
         list(model.parameters.values()), (0.8, 20.0, 0.8, 2.5), rtol=0.12
@@ -461,18 +460,20 @@ def test_the_real_data_have_nobody_leave(real_file, record_property):
     assert np.isfinite(expected_purchases(model, histories, 100.0)).all()
 
 
-positive = st.floats(-2, 3).map(lambda exponent: 10.0**exponent)
+def powers(low, high):
+    return st.floats(low, high).map(lambda exponent: 10.0**exponent)
 
 
 @given(
     name=st.sampled_from(["nbd", "bg_nbd", "pareto_nbd"]),
-    parameters=st.tuples(positive, positive, positive, positive),
+    # Rates that vary between customers, times of a day to three years.
+    parameters=st.tuples(powers(-2, 0.5), powers(0, 3), powers(-1, 1), powers(-1, 3)),
     x=st.integers(0, 1_000),
     share=st.floats(0, 1),
     age=st.floats(0, 5_000),
     days=st.floats(0, 730),
 )
-@settings(max_examples=100)
+@settings(max_examples=60)
 @pytest.mark.filterwarnings("error")
 def test_figures_are_finite_and_in_range(name, parameters, x, share, age, days):
     point = np.array(parameters[: len(PARAMETERS[name])])
