@@ -271,7 +271,8 @@ def expected_purchases(
     Returns
     -------
     ndarray of float
-        One per customer, given the history.
+        One per customer, given the history; NaN where the series of the BG/NBD loses
+        its digits, which takes rates far more alike than customers' are.
 
     Raises
     ------
@@ -531,8 +532,8 @@ def _bg_nbd_lasting(parameters: Floats, x: Floats, age: Floats, days: float) -> 
     """Return the purchases to come of those who have not left.
 
     Formula (10) of the paper, its hypergeometric function turned by Euler's identity so
-    that the parameters of its series do not grow with x and a = 1 is no exception. Where
-    r is far above a + b its terms cancel; what has lost its digits is NaN.
+    that the parameters of its series do not grow with x and a = 1 is no exception.
+    Where r is far above a + b its terms cancel; what has lost its digits is NaN.
     """
     r, alpha, a, b = parameters
     z = days / (alpha + age + days)
