@@ -12,6 +12,8 @@
         "basket_smallest_confidence", "basket_largest_size", "forecast_horizon_days",
         "forecast_origin_count", "forecast_interval", "forecast_discount_rate",
         "source_table", "source_columns",
+        "basket_smallest_confidence", "basket_largest_size",
+        "campaign_control_share", "campaign_salt", "source_table", "source_columns",
     ] -%}
     {%- set features = clusterable_features() -%}
     {%- set attributes = [
@@ -109,6 +111,7 @@
         ("basket_smallest_confidence", 0, 1),
         ("forecast_interval", 0.5, 0.99),
         ("forecast_discount_rate", 0, 1),
+        ("campaign_control_share", 0, 0.9),
     ] if var(name) is not number or var(name) is boolean
         or not lowest <= var(name) <= highest -%}
         {%- do problems.append(
@@ -122,6 +125,14 @@
         {%- do problems.append(
             "basket_smallest_support is '" ~ support
             ~ "'; give a share from 0.0001 to 1"
+        ) -%}
+    {%- endif -%}
+
+    {%- set salt = var("campaign_salt") -%}
+    {%- if salt is not string or not modules.re.match("^\\w+$", salt) -%}
+        {%- do problems.append(
+            "campaign_salt is '" ~ salt
+            ~ "'; give a word of letters, digits and underscores"
         ) -%}
     {%- endif -%}
 
