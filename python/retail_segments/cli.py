@@ -2,11 +2,27 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import click
 from rich.console import Console
 
+from retail_segments.audiences import (
+    AudienceError,
+    Campaign,
+    Layout,
+    Member,
+    check_target,
+    lay_out,
+    list_campaigns,
+    pseudonym_key,
+    read_audience,
+    read_launch,
+    record_launch,
+    usual_window_days,
+    write_csv,
+)
 from retail_segments.build import (
     BuildError,
     build_project,
@@ -190,6 +206,128 @@ def summary() -> None:
         print_summary(warehouse_path(), Console())
 
 
+@main.command()
+@click.argument("campaign", required=False)
+@click.option("--list", "is_list", is_flag=True, help="Show the campaigns instead.")
+@click.option(
+    "--to",
+    "target",
+    type=click.Path(path_type=Path),
+    metavar="FILE.csv",
+    help="Where to write.  [default: CAMPAIGN.csv]",
+)
+@click.option(
+    "--customer-ids",
+    is_flag=True,
+    help="Write the shop's own customer ids instead of pseudonyms.",
+)
+@click.option(
+    "--with-control", is_flag=True, help="Write those held out too, marked as such."
+)
+@click.option(
+    "--with-amounts", is_flag=True, help="Write what each is expected to spend too."
+)
+@click.option(
+    "--launched",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="yyyy-mm-dd",
+    help="The first day of the campaign.  [default: the as-of date of the build]",
+)
+@click.option(
+    "--window-days",
+    type=click.IntRange(1, 3660),
+    help="How long it is measured.  [default: the var forecast_horizon_days, or 90]",
+)
+@click.option("--dry-run", is_flag=True, help="Write the file, record no launch.")
+@click.option(
+    "--again", is_flag=True, help="Write the file of a recorded launch once more."
+)
+def export_audience(
+    campaign: str | None,
+    is_list: bool,
+    target: Path | None,
+    customer_ids: bool,
+    with_control: bool,
+    with_amounts: bool,
+    launched: datetime | None,
+    window_days: int | None,
+    dry_run: bool,
+    again: bool,
+) -> None:
+    """Write whom a CAMPAIGN is for, for a mailing tool, and record its launch.
+
+    Customers drawn for the control group are left out. Later builds measure by the
+    record what the campaign brought in: rpt_campaign_results.
+
+    Ids are pseudonyms, made with the key in RETAIL_SEGMENTS_PSEUDONYM_KEY.
+    """
+    with _spoken_errors():
+        if is_list:
+            _print_campaigns(list_campaigns(warehouse_path(), landing_path()))
+            return
+        if campaign is None:
+            raise AudienceError("Name a campaign. --list shows which there are.")
+        if again and (dry_run or launched or window_days):
+            raise AudienceError(
+                "--again leaves the record as it is, so --launched, --window-days and "
+                "--dry-run do not go with it."
+            )
+        if again:
+            members = read_launch(landing_path(), campaign)
+        else:
+            members = read_audience(warehouse_path(), campaign)
+        layout = Layout(has_control=with_control, has_amounts=with_amounts)
+        rows = lay_out(members, layout, key=None if customer_ids else pseudonym_key())
+        if target is None:
+            target = Path(f"{campaign.replace('/', '-')}.csv")
+        check_target(target)
+        launch = ""
+        if not again and not dry_run:
+            # Before the file, so that nobody is written to without a record.
+            launch = _launch(
+                members,
+                launched.date() if launched else members[0]["audience_date"],
+                window_days or usual_window_days(),
+            )
+        write_csv(target, rows)
+        held_out = sum(member["is_control"] for member in members)
+        click.echo(
+            f"{target}  {len(members) - held_out:,} customers to write to, "
+            f"{held_out:,} held out{' (marked control)' if with_control else ''}."
+        )
+        if not held_out:
+            click.echo("Nobody is held out, so what it brings in cannot be measured.")
+        if dry_run:
+            click.echo("A dry run: no launch is recorded, so do not send this file.")
+        click.echo(launch, nl=bool(launch))
+
+
+def _launch(members: Sequence[Member], first_day: date, window_days: int) -> str:
+    """Record a launch, and say so."""
+    record = record_launch(
+        landing_path(), members, launched_date=first_day, window_days=window_days
+    )
+    end = first_day + timedelta(days=window_days)
+    return (
+        f"Launched {first_day}, recorded in {record}. A build with lines up to {end} "
+        "measures it in rpt_campaign_results."
+    )
+
+
+def _print_campaigns(campaigns: Sequence[Campaign]) -> None:
+    """Print campaigns in columns."""
+    if not campaigns:
+        click.echo("There is no campaign: no customer is in a segment.")
+        return
+    width = max(len("campaign"), *(len(each.campaign_id) for each in campaigns))
+    click.echo(f"{'campaign':{width}}  {'treated':>9}  {'control':>9}  launched")
+    for each in campaigns:
+        click.echo(
+            f"{each.campaign_id:{width}}  {each.treated_count:>9,}  "
+            f"{each.control_count:>9,}  {each.launched_date or '-'}"
+        )
+
+
 def _load_data(data: Path) -> None:
     """Load a file of the user's own, with the columns file if there is one."""
     with LateBar() as bar:
@@ -260,5 +398,5 @@ def _spoken_errors() -> Iterator[None]:
     """Say what stopped a command, without a traceback."""
     try:
         yield
-    except (LoadError, BuildError) as error:
+    except (LoadError, BuildError, AudienceError) as error:
         raise click.ClickException(str(error)) from error

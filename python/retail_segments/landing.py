@@ -2,7 +2,8 @@
 
 Every loaded file is one Parquet file, ``<kind>-<hash>.parquet``. The glob
 ``landing/*.parquet`` therefore always shows whole files of one kind: what is being
-written lies in a folder of its own, and demo lines go aside before real ones appear.
+written lies in a folder of its own, and demo lines go aside before real ones appear,
+with the launches of campaigns that were recorded on them in the folder ``campaigns``.
 """
 
 import os
@@ -54,6 +55,8 @@ LANDING_SCHEMA: Mapping[str, str] = MappingProxyType(
         "source_hash": "VARCHAR",
     }
 )
+
+CAMPAIGNS = "campaigns"
 
 _ASIDE = "aside"
 _WORKING = ".loading"
@@ -206,15 +209,19 @@ def put_in_place(written: Path, target: Path) -> tuple[Path, ...]:
     Returns
     -------
     tuple of Path
-        Where the demo files now are.
+        Where the demo files now are, campaigns of the demo's customers among them.
     """
     landing = target.parent
     _flush(written)
     moves: list[tuple[Path, Path]] = []
     try:
-        for demo in landed_files(landing, "demo"):
-            aside = landing / _ASIDE / demo.name
-            aside.parent.mkdir(exist_ok=True)
+        demos = landed_files(landing, "demo")
+        # Real customers may have the numbers of the demo's.
+        if demos:
+            demos += sorted((landing / CAMPAIGNS).glob("*.parquet"))
+        for demo in demos:
+            aside = landing / _ASIDE / demo.relative_to(landing)
+            aside.parent.mkdir(parents=True, exist_ok=True)
             demo.replace(aside)
             moves.append((demo, aside))
         written.replace(target)
