@@ -164,8 +164,13 @@ def test_a_table_gives_what_the_same_lines_in_files_give(from_table, from_landin
         assert found == expected, table
         if not expected:
             without_rows.append(table)
-    # One model has replaced none, and the shop is too young to try recommendations on.
-    assert without_rows == ["rpt_cluster_promotion", "rpt_recommendation_scoreboard"]
+    # Nothing was launched, one model has replaced none, and the shop is too young to
+    # try recommendations on.
+    assert without_rows == [
+        "rpt_campaign_results",
+        "rpt_cluster_promotion",
+        "rpt_recommendation_scoreboard",
+    ]
 
 
 def test_a_table_s_unreadable_values_are_set_aside(from_table, lines):
@@ -310,6 +315,14 @@ def test_without_lines_the_build_says_how_to_load_some(refuse, tmp_path):
                 1,
                 "basket_largest_size is '1'; give a whole number from 2",
             ),
+            "campaign_control_share": (
+                1,
+                "campaign_control_share is '1'; give a number from 0 to 0.9",
+            ),
+            "campaign_salt": (
+                "it's",
+                "campaign_salt is 'it's'; give a word of letters, digits and",
+            ),
             "source_table": (
                 "shop.lines; drop table shop.lines",
                 "source_table is 'shop.lines; drop table shop.lines'; give table,",
@@ -341,6 +354,8 @@ def test_without_lines_the_build_says_how_to_load_some(refuse, tmp_path):
                 "basket_smallest_support is '1 %'; give a share",
             ),
             "basket_largest_size": (2.5, "basket_largest_size is '2.5'; give a whole"),
+            "campaign_control_share": ("0.2", "campaign_control_share is '0.2'; give"),
+            "campaign_salt": (2024, "campaign_salt is '2024'; give a word of letters"),
             "source_table": (5, "source_table is '5'; give table, schema.table or"),
             "source_columns": (
                 {"invoice_no": 5},

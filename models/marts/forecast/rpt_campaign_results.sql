@@ -55,7 +55,7 @@ windowed as (
 
 ),
 
--- Who bought nothing counts too, with nothing.
+-- Who bought nothing counts too, with nothing. 19 digits, so that squares have room.
 customers as (
 
     select
@@ -65,7 +65,7 @@ customers as (
         windowed.launched_date,
         windowed.window_end_date,
         count(orders.customer_id) as order_count,
-        cast(coalesce(sum(orders.counted_amount), 0) as decimal(18, 4)) as amount
+        cast(coalesce(sum(orders.counted_amount), 0) as decimal(19, 4)) as amount
 
     from windowed
 
