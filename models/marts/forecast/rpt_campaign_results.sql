@@ -157,8 +157,9 @@ reasoned as (
 
 ),
 
--- Standard errors: of two proportions, unpooled; of two means with variances of their
--- own (Welch).
+-- Standard errors: of two proportions, unpooled; of two means with one variance, which
+-- is what the draw itself would give to a campaign that does nothing. With variances of
+-- their own (Welch), a few giants, who are all in one group, make the error too small.
 spread as (
 
     select
@@ -169,17 +170,16 @@ spread as (
             treated_buyer_share * (1 - treated_buyer_share) / n_treated
             + control_buyer_share * (1 - control_buyer_share) / n_control
         ) as share_error,
-        sqrt(greatest(
-            (
-                cast(treated_squares as double)
-                - n_treated * treated_mean * treated_mean
-            ) / (n_treated - 1) / n_treated
-            + (
-                cast(control_squares as double)
-                - n_control * control_mean * control_mean
-            ) / (n_control - 1) / n_control,
-            0
-        )) as mean_error
+        sqrt(
+            greatest(
+                cast(treated_squares as double) - n_treated * treated_mean * treated_mean
+                + cast(control_squares as double)
+                - n_control * control_mean * control_mean,
+                0
+            )
+            / (n_treated + n_control - 2)
+            * (1 / n_treated + 1 / n_control)
+        ) as mean_error
 
     from reasoned
 
