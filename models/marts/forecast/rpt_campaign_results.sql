@@ -172,7 +172,8 @@ spread as (
         ) as share_error,
         sqrt(
             greatest(
-                cast(treated_squares as double) - n_treated * treated_mean * treated_mean
+                cast(treated_squares as double)
+                - n_treated * treated_mean * treated_mean
                 + cast(control_squares as double)
                 - n_control * control_mean * control_mean,
                 0
