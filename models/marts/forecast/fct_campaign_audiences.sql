@@ -74,8 +74,7 @@ final as (
         control_bucket,
 
         -- flags
-        control_bucket
-        < {{ (var('campaign_control_share') * 10000) | round | int }} as is_control,
+        control_bucket < 10000 * {{ var('campaign_control_share') }} as is_control,
 
         -- times
         snapshot_date as audience_date
