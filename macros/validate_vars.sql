@@ -11,8 +11,6 @@
         "cluster_drift_accepted", "cluster_rules", "basket_smallest_support",
         "basket_smallest_confidence", "basket_largest_size", "forecast_horizon_days",
         "forecast_origin_count", "forecast_interval", "forecast_discount_rate",
-        "source_table", "source_columns",
-        "basket_smallest_confidence", "basket_largest_size",
         "campaign_control_share", "campaign_salt", "source_table", "source_columns",
     ] -%}
     {%- set features = clusterable_features() -%}

@@ -1,17 +1,12 @@
 """One row per customer with a purchase: what they will order and spend, from today on.
 
-Only reads and writes here. The method is `retail_segments.customer_forecasts`. Where
-nothing has changed since the last build, its rows are returned as they are.
+Only reads and writes here. The method is `retail_segments.customer_forecasts`.
 """
 
-from retail_segments.customer_forecasts import (
-    MODULES,
-    forecast_customers,
-    read_calibration,
-)
+from retail_segments.customer_forecasts import MODULES, forecast_customers
 from retail_segments.forecast_scores import LIBRARIES
 from retail_segments.forecasting import COLUMNS, LEARNING_SIZE, read_origins
-from retail_segments.memory import recall, take_fingerprint
+from retail_segments.memory import recall_unchanged, take_fingerprint
 
 
 def model(dbt, session):
@@ -32,27 +27,26 @@ def model(dbt, session):
         .order("origin_date")
         .df()
     )
-    chosen = dbt.ref("rpt_forecast_methods").filter("is_chosen").order("target").df()
-    methods = dict(zip(chosen["target"], chosen["method"], strict=True))
+    chosen = dbt.ref("rpt_forecast_methods").filter("is_chosen").df()
+    methods = chosen.set_index("target")["method"].to_dict()
     groups = (
         dbt.ref("rpt_forecast_calibration")
         .filter("is_current")
         .order("method, group_number")
         .df()
     )
-    settings = {"discount_rate": dbt.config.meta_get("discount_rate")}
+    discount_rate = dbt.config.meta_get("discount_rate")
     fingerprint = take_fingerprint(
         histories,
         origins,
         groups,
-        settings={**settings, **methods},
+        settings={**methods, "discount_rate": discount_rate},
         methods=MODULES,
         libraries=LIBRARIES,
     )
-    before = recall(session, str(dbt.this))
-    if before is not None and set(before["fingerprint"]) == {fingerprint}:
-        # The table, not the frame, which forgets the types of columns without a value.
-        return session.table(str(dbt.this))
+    kept = recall_unchanged(session, str(dbt.this), fingerprint)
+    if kept is not None:
+        return kept
 
     pasts, current = read_origins(histories, origins)
     latest = histories["origin_date"] == origins["origin_date"].max()
@@ -60,8 +54,7 @@ def model(dbt, session):
         histories.loc[latest, "customer_id"],
         current,
         pasts,
-        orders_method=methods["orders"],
-        amount_method=methods["amount"],
-        calibration=read_calibration(groups, methods["amount"]),
-        **settings,
+        methods=methods,
+        groups=groups,
+        discount_rate=discount_rate,
     ).assign(fingerprint=fingerprint)

@@ -11,7 +11,7 @@ from retail_segments.forecast_scores import (
     score_methods,
 )
 from retail_segments.forecasting import COLUMNS, read_origins
-from retail_segments.memory import recall, take_fingerprint
+from retail_segments.memory import recall_unchanged, take_fingerprint
 
 
 def model(dbt, session):
@@ -42,10 +42,9 @@ def model(dbt, session):
         methods=MODULES,
         libraries=LIBRARIES,
     )
-    before = recall(session, str(dbt.this))
-    if before is not None and set(before["fingerprint"]) == {fingerprint}:
-        # The table, not the frame, which forgets the types of columns without a value.
-        return session.table(str(dbt.this))
+    kept = recall_unchanged(session, str(dbt.this), fingerprint)
+    if kept is not None:
+        return kept
 
     pasts, current = read_origins(histories, origins)
     return score_methods(pasts, current, **settings).assign(fingerprint=fingerprint)

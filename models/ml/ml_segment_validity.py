@@ -4,7 +4,7 @@ Only reads and writes here. The method is `retail_segments.validity`. Where noth
 changed since the last build, its rows are returned as they are.
 """
 
-from retail_segments.memory import recall
+from retail_segments.memory import recall_unchanged
 from retail_segments.validity import (
     COLUMNS,
     MAX_CUSTOMERS,
@@ -38,8 +38,7 @@ def model(dbt, session):
         "n_init": dbt.config.meta_get("n_init"),
     }
     fingerprint = fingerprint_inputs(customers, **settings)
-    before = recall(session, str(dbt.this))
-    if before is not None and set(before["fingerprint"]) == {fingerprint}:
-        # The table, not the frame, which forgets the types of columns without a value.
-        return session.table(str(dbt.this))
+    kept = recall_unchanged(session, str(dbt.this), fingerprint)
+    if kept is not None:
+        return kept
     return measure_validity(customers, **settings).assign(fingerprint=fingerprint)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from retail_segments.item_sets import split_larger_sets
 from retail_segments.product_variants import are_variants
 from retail_segments.significance import fisher_p_values, p_values, q_values
 
@@ -96,6 +97,85 @@ def smallest_count(baskets: int, *, smallest_support: float) -> int:
     """
     # Twelve digits: a share of 0.07 times 100 is a little more than 7 in binary.
     return max(SMALLEST_COUNT, math.ceil(round(baskets * smallest_support, 12)))
+
+
+def frequent_pairs(pairs: pd.DataFrame) -> list[frozenset[str]]:
+    """Return the pairs that are frequent in all baskets together.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        Rows of int_product_pairs_counted.
+
+    Returns
+    -------
+    list of frozenset of str
+        Two stock codes each.
+
+    Examples
+    --------
+    >>> pairs = pd.DataFrame(
+    ...     {
+    ...         "cluster_id": [None, 1],
+    ...         "left_stock_code": "A",
+    ...         "right_stock_code": ["B", "C"],
+    ...         "is_frequent": True,
+    ...     }
+    ... )
+    >>> [sorted(pair) for pair in frequent_pairs(pairs)]
+    [['A', 'B']]
+    """
+    in_all = pairs[pairs["cluster_id"].isna() & pairs["is_frequent"]]
+    sides = in_all[["left_stock_code", "right_stock_code"]]
+    return [frozenset(pair) for pair in sides.itertuples(index=False)]
+
+
+def find_rules(
+    pairs: pd.DataFrame,
+    items: pd.DataFrame,
+    baskets: pd.DataFrame,
+    products: pd.DataFrame,
+    variant_words: pd.DataFrame,
+    *,
+    settings: RuleSettings,
+) -> pd.DataFrame:
+    """Find larger sets where pairs are known, and make rules of both.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        Rows of int_product_pairs_counted with those of int_product_pairs_expected,
+        sorted.
+    items, baskets : DataFrame
+        As `split_larger_sets` takes them.
+    products : DataFrame
+        ``stock_code`` and ``product_name``.
+    variant_words : DataFrame
+        Words of colour and size, as ``word``.
+    settings : RuleSettings
+        What a rule must reach to hold again.
+
+    Returns
+    -------
+    DataFrame
+        As `make_rules` returns it.
+    """
+    in_all = pairs[pairs["cluster_id"].isna() & pairs["is_frequent"]]
+    larger_sets = split_larger_sets(
+        items,
+        baskets,
+        smallest_count=smallest_count(
+            int(in_all["all_basket_count"].max()) if len(in_all) else 0,
+            smallest_support=settings.smallest_support,
+        ),
+    )
+    return make_rules(
+        pairs,
+        larger_sets,
+        product_names=dict(products.itertuples(index=False)),
+        variant_words=set(variant_words["word"]),
+        settings=settings,
+    )
 
 
 def make_rules(

@@ -1,13 +1,13 @@
 """Forecast the customers of today by the methods that proved themselves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from retail_segments.clustering import Floats
 from retail_segments.forecast_scores import MODULES as SCORING_MODULES
-from retail_segments.forecast_scores import Calibration, intervals
+from retail_segments.forecast_scores import intervals, read_calibration
 from retail_segments.forecasting import (
     LIFETIME_FITS,
     Origin,
@@ -43,9 +43,8 @@ def forecast_customers(
     origin: Origin | None,
     pasts: Sequence[Past],
     *,
-    orders_method: str,
-    amount_method: str,
-    calibration: Calibration | None,
+    methods: Mapping[str, str],
+    groups: pd.DataFrame,
     discount_rate: float,
 ) -> pd.DataFrame:
     """Forecast orders, amount, and what the next twelve months are worth.
@@ -65,11 +64,11 @@ def forecast_customers(
         What is known; None where there are no data.
     pasts : sequence of Past
         Earlier origins, for a method that learns.
-    orders_method, amount_method : str
-        One of `forecasting.METHODS` each.
-    calibration : Calibration or None
-        What followed earlier forecasts of `amount_method`; None leaves the interval
-        missing.
+    methods : mapping of str to str
+        The method, one of `forecasting.METHODS`, of ``orders`` and of ``amount``.
+    groups : DataFrame
+        Rows of rpt_forecast_calibration of the current origin; where the method of
+        amounts has none, the interval is missing.
     discount_rate : float
         What a year's delay takes off an amount.
 
@@ -96,9 +95,8 @@ def forecast_customers(
     ...     pd.Series(["a"]),
     ...     Origin(pd.Timestamp("2011-12-10"), histories, 90),
     ...     [],
-    ...     orders_method="last_window",
-    ...     amount_method="last_window",
-    ...     calibration=None,
+    ...     methods={"orders": "last_window", "amount": "last_window"},
+    ...     groups=pd.DataFrame(columns=["method", "group_number", "low_ratio"]),
     ...     discount_rate=0.0,
     ... )
     >>> found[["expected_orders", "expected_amount"]].values.tolist()
@@ -106,8 +104,9 @@ def forecast_customers(
     """
     if origin is None or origin.histories.empty:
         return pd.DataFrame(columns=list(TYPES)).astype(TYPES)
-    orders, _ = _say(orders_method, origin, pasts)
-    _, amounts = _say(amount_method, origin, pasts)
+    orders, _ = _say(methods["orders"], origin, pasts)
+    _, amounts = _say(methods["amount"], origin, pasts)
+    calibration = read_calibration(groups, methods["amount"])
     low = high = np.full(len(amounts), np.nan)
     if calibration is not None:
         low, high = intervals(amounts, calibration)
@@ -126,39 +125,6 @@ def forecast_customers(
             "activity_method": None if model is None else model.name,
         }
     ).astype(TYPES)
-
-
-def read_calibration(groups: pd.DataFrame, method: str) -> Calibration | None:
-    """Take the groups that a method was calibrated by at the latest origin.
-
-    Parameters
-    ----------
-    groups : DataFrame
-        Rows of rpt_forecast_calibration.
-    method : str
-        One of `forecasting.METHODS`.
-
-    Returns
-    -------
-    Calibration or None
-        None where it was not calibrated.
-
-    Examples
-    --------
-    >>> columns = ["method", "origin_date", "group_number", "low_ratio"]
-    >>> read_calibration(pd.DataFrame(columns=columns), "nbd")
-    """
-    own = groups[(groups["method"] == method) & groups["low_ratio"].notna()]
-    latest = own[own["origin_date"] == own["origin_date"].max()].sort_values(
-        "group_number"
-    )
-    if latest.empty:
-        return None
-    uppers, lows, highs = (
-        latest[name].to_numpy(dtype="float64")
-        for name in ("upper_amount", "low_ratio", "high_ratio")
-    )
-    return Calibration(uppers, lows, highs)
 
 
 def _say(method: str, origin: Origin, pasts: Sequence[Past]) -> tuple[Floats, Floats]:

@@ -283,6 +283,37 @@ def intervals(expected: Floats, calibration: Calibration) -> tuple[Floats, Float
     )
 
 
+def read_calibration(groups: pd.DataFrame, method: str) -> Calibration | None:
+    """Take the groups that a method was calibrated by at an origin.
+
+    Parameters
+    ----------
+    groups : DataFrame
+        Rows of rpt_forecast_calibration, of one origin.
+    method : str
+        One of `forecasting.METHODS`.
+
+    Returns
+    -------
+    Calibration or None
+        None where it was not calibrated.
+
+    Examples
+    --------
+    >>> columns = ["method", "group_number", "low_ratio"]
+    >>> read_calibration(pd.DataFrame(columns=columns), "nbd")
+    """
+    is_own = (groups["method"] == method) & groups["low_ratio"].notna()
+    latest = groups[is_own].sort_values("group_number")
+    if latest.empty:
+        return None
+    uppers, lows, highs = (
+        latest[name].to_numpy(dtype="float64")
+        for name in ("upper_amount", "low_ratio", "high_ratio")
+    )
+    return Calibration(uppers, lows, highs)
+
+
 def _measure(
     expected: Floats, actual: Floats, target: str
 ) -> Iterator[tuple[str, float]]:

@@ -53,6 +53,43 @@ def recall(session: Any, relation: str) -> pd.DataFrame | None:
     return frame
 
 
+def recall_unchanged(
+    session: Any, relation: str, fingerprint: str
+) -> duckdb.DuckDBPyRelation | None:
+    """Return a model's own table, where it came from the same data and method.
+
+    The table, not a frame, which forgets the types of columns without a value.
+
+    Parameters
+    ----------
+    session : duckdb.DuckDBPyConnection
+        The connection that dbt hands to a Python model.
+    relation : str
+        The quoted name of the table: what ``dbt.this`` prints.
+    fingerprint : str
+        What `take_fingerprint` says today.
+
+    Returns
+    -------
+    DuckDBPyRelation or None
+        None where there is no such table, it is empty or came from something else.
+
+    Examples
+    --------
+    >>> session = duckdb.connect()
+    >>> _ = session.execute("create table kept as select 'a' as fingerprint")
+    >>> recall_unchanged(session, '"main"."kept"', "a").fetchall()
+    [('a',)]
+    >>> recall_unchanged(session, '"main"."kept"', "b") is None
+    True
+    """
+    before = recall(session, relation)
+    if before is None or set(before.get("fingerprint", ())) != {fingerprint}:
+        return None
+    table: duckdb.DuckDBPyRelation = session.table(relation)
+    return table
+
+
 def take_fingerprint(
     *frames: pd.DataFrame,
     settings: Mapping[str, Any],

@@ -9,13 +9,14 @@ import pytest
 from conftest import lists_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from retail_segments.customer_forecasts import forecast_customers, read_calibration
+from retail_segments.customer_forecasts import forecast_customers
 from retail_segments.forecast_scores import (
     GROUP_COUNT,
     Calibration,
     calibrate,
     captured_share,
     intervals,
+    read_calibration,
     score_methods,
 )
 from retail_segments.forecasting import (
@@ -34,6 +35,7 @@ from retail_segments.forecasting import (
 from scipy.stats import spearmanr
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
+NO_GROUPS = pd.DataFrame(columns=["method", "group_number", "low_ratio"])
 FIRST_DAY = datetime.datetime(2011, 1, 1)
 SCORED = "select * from marts.rpt_forecast_scoreboard where is_scored"
 
@@ -395,9 +397,8 @@ def test_the_year_goes_on_at_the_rate_of_the_horizon_where_nobody_leaves(current
         pd.Series([str(n) for n in range(400)]),
         calm,
         [],
-        orders_method="last_window",
-        amount_method="last_window",
-        calibration=None,
+        methods={"orders": "last_window", "amount": "last_window"},
+        groups=NO_GROUPS,
         discount_rate=0.0,
     )
 
@@ -414,9 +415,8 @@ def test_a_later_amount_is_worth_less(current):
             pd.Series([str(n) for n in range(400)]),
             current,
             [],
-            orders_method="nbd",
-            amount_method="nbd",
-            calibration=None,
+            methods={"orders": "nbd", "amount": "nbd"},
+            groups=NO_GROUPS,
             discount_rate=rate,
         )["customer_lifetime_value"].to_numpy(dtype="float64")
 
@@ -429,7 +429,6 @@ def test_a_later_amount_is_worth_less(current):
 def test_a_calibration_is_read_in_the_order_of_its_groups():
     groups = pd.DataFrame(
         {
-            "origin_date": pd.to_datetime(["2011-12-10"] * 3),
             "method": ["nbd", "nbd", "bg_nbd"],
             "group_number": [1, 0, 0],
             "upper_amount": [9.0, 0.0, 0.0],
