@@ -12,6 +12,9 @@
         "basket_smallest_confidence", "basket_largest_size", "forecast_horizon_days",
         "forecast_origin_count", "forecast_interval", "forecast_discount_rate",
         "campaign_control_share", "campaign_salt", "source_table", "source_columns",
+        "basket_smallest_confidence", "basket_largest_size", "plan_target",
+        "plan_margin", "plan_contact_cost", "plan_service_multiple", "plan_effects",
+        "source_table", "source_columns",
     ] -%}
     {%- set features = clusterable_features() -%}
     {%- set attributes = [
@@ -110,6 +113,10 @@
         ("forecast_interval", 0.5, 0.99),
         ("forecast_discount_rate", 0, 1),
         ("campaign_control_share", 0, 0.9),
+        ("plan_target", 0, 10),
+        ("plan_margin", 0, 1),
+        ("plan_contact_cost", 0, 1000000),
+        ("plan_service_multiple", 1, 1000),
     ] if var(name) is not number or var(name) is boolean
         or not lowest <= var(name) <= highest -%}
         {%- do problems.append(
@@ -132,6 +139,22 @@
             "campaign_salt is '" ~ salt
             ~ "'; give a word of letters, digits and underscores"
         ) -%}
+    {%- set levers = plan_levers() -%}
+    {%- if var("plan_effects") is not mapping -%}
+        {%- do problems.append(
+            "plan_effects is '" ~ var("plan_effects")
+            ~ "'; give a mapping such as {win_back: 0.15}"
+        ) -%}
+    {%- else -%}
+        {%- for lever, effect in var("plan_effects").items()
+            if lever not in levers or effect is not number or effect is boolean
+            or not 0 < effect <= 1 -%}
+            {%- do problems.append(
+                "plan_effects gives '" ~ lever ~ "' the effect '" ~ effect
+                ~ "'; give one or more of " ~ levers | join(", ")
+                ~ " a share above 0 and up to 1"
+            ) -%}
+        {%- endfor -%}
     {%- endif -%}
 
     {%- set chosen = var("cluster_features") -%}

@@ -322,6 +322,15 @@ def test_without_lines_the_build_says_how_to_load_some(refuse, tmp_path):
             "campaign_salt": (
                 "it's",
                 "campaign_salt is 'it's'; give a word of letters, digits and",
+            "plan_target": (-1, "plan_target is '-1'; give a number from 0 to 10"),
+            "plan_margin": (1.5, "plan_margin is '1.5'; give a number from 0 to 1"),
+            "plan_service_multiple": (
+                0.5,
+                "plan_service_multiple is '0.5'; give a number from 1 to 1000",
+            ),
+            "plan_effects": (
+                {"win_back": 0},
+                "plan_effects gives 'win_back' the effect '0'; give one or more of win_",
             ),
             "source_table": (
                 "shop.lines; drop table shop.lines",
@@ -356,6 +365,11 @@ def test_without_lines_the_build_says_how_to_load_some(refuse, tmp_path):
             "basket_largest_size": (2.5, "basket_largest_size is '2.5'; give a whole"),
             "campaign_control_share": ("0.2", "campaign_control_share is '0.2'; give"),
             "campaign_salt": (2024, "campaign_salt is '2024'; give a word of letters"),
+            "plan_contact_cost": (
+                "low",
+                "plan_contact_cost is 'low'; give a number from 0",
+            ),
+            "plan_effects": (0.1, "plan_effects is '0.1'; give a mapping such as"),
             "source_table": (5, "source_table is '5'; give table, schema.table or"),
             "source_columns": (
                 {"invoice_no": 5},

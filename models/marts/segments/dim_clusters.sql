@@ -178,6 +178,8 @@ final as (
         cast(cluster_id as bigint) as cluster_id,
 
         -- attributes
+        recency_level,
+        value_level,
         segment_name,
         meaning,
         strategy,
