@@ -62,8 +62,10 @@ windows as (
 
     select
         snapshot_dates.snapshot_date as window_date,
-        cast({{ dbt.dateadd('day', plan_days(), 'snapshot_dates.snapshot_date') }} as date)
-            as window_end_date
+        cast(
+            {{ dbt.dateadd('day', plan_days(), 'snapshot_dates.snapshot_date') }}
+            as date
+        ) as window_end_date
 
     from snapshot_dates
 

@@ -259,22 +259,20 @@ effects as (
     select
         lever,
         action_words,
-        {%- for lever, effect in var('plan_effects').items() %}
-        {{ "case" if loop.first }}
-            when lever = '{{ lever }}' then cast({{ effect }} as double)
-        {{ "else effect_middle end" if loop.last }}
-        {%- else %}
-        effect_middle
-        {%- endfor %} as assumed_effect,
+        coalesce(
+            {%- for lever, effect in var('plan_effects').items() %}
+            case when lever = '{{ lever }}' then cast({{ effect }} as double) end,
+            {%- endfor %}
+            effect_middle
+        ) as assumed_effect,
         effect_low / effect_middle as low_ratio,
         effect_high / effect_middle as high_ratio,
-        {%- for lever, effect in var('plan_effects').items() %}
-        {{ "case" if loop.first }}
-            when lever = '{{ lever }}' then 'set by the var plan_effects'
-        {{ "else effect_source end" if loop.last }}
-        {%- else %}
-        effect_source
-        {%- endfor %} as effect_source
+        coalesce(
+            {%- for lever in var('plan_effects') %}
+            case when lever = '{{ lever }}' then 'set by the var plan_effects' end,
+            {%- endfor %}
+            effect_source
+        ) as effect_source
 
     from assumptions
 

@@ -227,12 +227,15 @@ def test_each_var_moves_what_it_must(models, net_models):
 
     assert float(before["expected_profit"]) == pytest.approx(0.35 * uplift - 1_500)
     assert float(after["expected_profit"]) == pytest.approx(0.7 * uplift - 10_000)
-    assert before["is_worthwhile"] and not after["is_worthwhile"]
-    assert after["planned_uplift_amount"] == 0 and after["needed_multiple"] is None
+    assert before["is_worthwhile"]
+    assert not after["is_worthwhile"]
+    assert after["planned_uplift_amount"] == 0
+    assert after["needed_multiple"] is None
     assert after["plan_finding"] == "No campaign pays, so the plan adds nothing."
 
     [far] = plan_of(models(plan_target=9), row)
-    assert before["is_target_reached"] and not far["is_target_reached"]
+    assert before["is_target_reached"]
+    assert not far["is_target_reached"]
     assert far["needed_multiple"] == pytest.approx(9_000 / uplift)
 
 

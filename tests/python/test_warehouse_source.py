@@ -330,7 +330,7 @@ def test_without_lines_the_build_says_how_to_load_some(refuse, tmp_path):
             ),
             "plan_effects": (
                 {"win_back": 0},
-                "plan_effects gives 'win_back' the effect '0'; give one or more of win_",
+                "plan_effects gives 'win_back' the effect '0'; give one or more",
             ),
             "source_table": (
                 "shop.lines; drop table shop.lines",

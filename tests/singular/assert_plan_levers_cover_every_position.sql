@@ -1,7 +1,9 @@
 -- Every pair of levels has one known lever, every lever its assumption, and no effect is
 -- above a larger one: whatever a segment's position, there is a plan for it.
 
-{% call in_words("The action plan cannot be made as the seeds are") %}
+{% call in_words(
+    "The action plan cannot be made as the seeds are"
+) %}
 
 with
 
@@ -75,10 +77,24 @@ counted as (
 ),
 
 known as (
-    {%- for lever in plan_levers() %}
-    {{ "union all" if not loop.first }}
-    select '{{ lever }}' as lever
-    {%- endfor %}
+
+    select 'win_back' as lever
+
+    union all
+
+    select 'second_order' as lever
+
+    union all
+
+    select 'basket_upsell' as lever
+
+    union all
+
+    select 'loyalty' as lever
+
+    union all
+
+    select 'service' as lever
 
 )
 
@@ -99,7 +115,9 @@ where lever_count != 1
 
 union all
 
-select concat('plan_levers has the lever ', levers.lever, ', which is unknown') as problem
+select
+    concat('plan_levers has the lever ', levers.lever, ', which is unknown')
+        as problem
 
 from levers
 

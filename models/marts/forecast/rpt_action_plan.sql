@@ -32,7 +32,8 @@ based as (
                 then 'no_history'
             when lever = 'second_order' and coalesce(one_time_buyer_share, 0) = 0
                 then 'no_history'
-            when lever in ('loyalty', 'basket_upsell', 'service')
+            when
+                lever in ('loyalty', 'basket_upsell', 'service')
                 and (baseline_amount <= 0 or coalesce(expected_orders, 0) <= 0)
                 then 'no_orders_expected'
             when lever = 'basket_upsell' and offered_count = 0
@@ -48,12 +49,11 @@ based as (
         end as base_rate,
         case lever
             when 'win_back'
-                then 'Share of its customers who came back within a quarter of themselves'
+                then 'Share who came back within a quarter of themselves'
             when 'second_order'
                 then 'Share of its one-time buyers who bought again within a quarter'
             when 'basket_upsell'
-                then
-                    'Chance of the top recommendation times its price, per order'
+                then 'Chance of the top recommendation times its price, per order'
             when 'loyalty' then 'Orders per customer expected within the quarter'
             when 'service' then 'Mean share that its customers send back'
         end as base_rate_meaning,
@@ -119,7 +119,8 @@ lifted as (
         case
             when no_plan_reason is null
                 then cast(
-                    contacted_count * {{ var('plan_contact_cost') }} as decimal(18, 4)
+                    {{ var('plan_contact_cost') }} * contacted_count
+                    as decimal(18, 4)
                 )
         end as contact_cost
 
@@ -128,8 +129,8 @@ lifted as (
 ),
 
 -- Customers per arm. Two proportions where the effect is on who buys, with the variance
--- pooled under no effect (Fleiss, Levin and Paik 2003, Statistical methods for rates and
--- proportions, 4.2); two means where it is on the amount per customer.
+-- pooled under no effect (Fleiss, Levin and Paik 2003, Statistical methods for rates
+-- and proportions, 4.2); two means where it is on the amount per customer.
 tested as (
 
     select
@@ -313,7 +314,8 @@ worded as (
             )
         end as finding,
         case
-            when target_amount is null then 'No sales are expected that could be lifted.'
+            when target_amount is null
+                then 'No sales are expected that could be lifted.'
             when planned_uplift_amount = 0 and target_amount > 0
                 then 'No campaign pays, so the plan adds nothing.'
             else concat(
