@@ -1,5 +1,5 @@
--- Every pair of levels has one known lever, every lever its assumption, and no effect is
--- above a larger one: whatever a segment's position, there is a plan for it.
+-- Every pair of levels has one known lever, every lever its assumption, and no effect
+-- is above a larger one: whatever the position of a segment, there is a plan for it.
 
 {% call in_words(
     "The action plan cannot be made as the seeds are"
