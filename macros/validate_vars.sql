@@ -11,10 +11,9 @@
         "cluster_drift_accepted", "cluster_rules", "basket_smallest_support",
         "basket_smallest_confidence", "basket_largest_size", "forecast_horizon_days",
         "forecast_origin_count", "forecast_interval", "forecast_discount_rate",
-        "campaign_control_share", "campaign_salt", "source_table", "source_columns",
-        "basket_smallest_confidence", "basket_largest_size", "plan_target",
-        "plan_margin", "plan_contact_cost", "plan_service_multiple", "plan_effects",
-        "source_table", "source_columns",
+        "campaign_control_share", "campaign_salt", "plan_target", "plan_margin",
+        "plan_contact_cost", "plan_service_multiple", "plan_effects", "source_table",
+        "source_columns",
     ] -%}
     {%- set features = clusterable_features() -%}
     {%- set attributes = [
@@ -139,6 +138,8 @@
             "campaign_salt is '" ~ salt
             ~ "'; give a word of letters, digits and underscores"
         ) -%}
+    {%- endif -%}
+
     {%- set levers = plan_levers() -%}
     {%- if var("plan_effects") is not mapping -%}
         {%- do problems.append(

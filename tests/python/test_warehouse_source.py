@@ -322,6 +322,7 @@ def test_without_lines_the_build_says_how_to_load_some(refuse, tmp_path):
             "campaign_salt": (
                 "it's",
                 "campaign_salt is 'it's'; give a word of letters, digits and",
+            ),
             "plan_target": (-1, "plan_target is '-1'; give a number from 0 to 10"),
             "plan_margin": (1.5, "plan_margin is '1.5'; give a number from 0 to 1"),
             "plan_service_multiple": (

@@ -19,6 +19,27 @@ customer_segments as (
 
 ),
 
+plans as (
+
+    select
+        cluster_id,
+        lever
+
+    from {{ ref('rpt_action_plan') }}
+
+),
+
+forecasts as (
+
+    select
+        customer_id,
+        expected_orders,
+        expected_amount
+
+    from {{ ref('rpt_customer_forecast') }}
+
+),
+
 named as (
 
     select
@@ -61,25 +82,35 @@ final as (
 
     select
         -- keys
-        concat(segment_slug, '-', audience_month) as campaign_id,
-        customer_id,
-        cluster_id,
+        concat(assigned.segment_slug, '-', assigned.audience_month) as campaign_id,
+        assigned.customer_id,
+        assigned.cluster_id,
 
         -- attributes
-        concat(segment_name, ', ', audience_month) as campaign_name,
-        segment_name,
-        recommended_action,
+        concat(assigned.segment_name, ', ', assigned.audience_month) as campaign_name,
+        assigned.segment_name,
+        plans.lever,
+        assigned.recommended_action,
 
         -- measures
-        control_bucket,
+        assigned.control_bucket,
+        forecasts.expected_orders,
+        forecasts.expected_amount,
 
         -- flags
-        control_bucket < 10000 * {{ var('campaign_control_share') }} as is_control,
+        assigned.control_bucket < 10000 * {{ var('campaign_control_share') }}
+            as is_control,
 
         -- times
-        snapshot_date as audience_date
+        assigned.snapshot_date as audience_date
 
     from assigned
+
+    left outer join plans
+        on assigned.cluster_id = plans.cluster_id
+
+    left outer join forecasts
+        on assigned.customer_id = forecasts.customer_id
 
 )
 
