@@ -1,6 +1,6 @@
--- One row per day from which revenue is forecast: the as-of date, and the origins before
--- it, whose horizon has passed. Methods learn from all origins that had passed by then
--- and are compared at the latest ones.
+-- One row per day from which revenue is forecast: the as-of date, and the origins
+-- before it, whose horizon has passed. Methods learn from all origins that had passed
+-- by then and are compared at the latest ones.
 
 -- Origins are so many days apart, and know so many days at least.
 {%- set step_days = 30 %}
@@ -92,7 +92,8 @@ final as (
         -- measures
         cast({{ horizon_days }} as bigint) as horizon_days,
         cast(
-            {{ dbt.datediff('first_line_date', 'origin_date', 'day') }} as bigint
+            {{ dbt.datediff('first_line_date', 'origin_date', 'day') }}
+            as bigint
         ) as history_days,
 
         -- flags

@@ -1,5 +1,5 @@
--- One row per origin that has passed x customer with a history at it: what they bought in
--- the days of the horizon, less what they have sent back since.
+-- One row per origin that has passed x customer with a history at it: what they bought
+-- in the days of the horizon, less what they have sent back since.
 
 with
 

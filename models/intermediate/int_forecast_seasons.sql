@@ -1,7 +1,7 @@
--- One row per origin: how far the days of the horizon lie above or below the year's level,
--- as a factor, told from the same days a year before and the year around them. Null
--- where the data do not reach back so far: with one year alone, season and trend cannot
--- be told apart.
+-- One row per origin: how far the days of the horizon lie above or below the year's
+-- level, as a factor, told from the same days a year before and the year around them.
+-- Null where the data do not reach back so far: with one year alone, season and trend
+-- cannot be told apart.
 
 with
 
@@ -143,8 +143,8 @@ totals as (
     inner join days
         on
             windows.origin_date = days.origin_date
-            and days.days_ago <= windows.first_days_ago
-            and days.days_ago > windows.end_days_ago
+            and windows.first_days_ago >= days.days_ago
+            and windows.end_days_ago < days.days_ago
 
     where
         windows.history_days >= windows.first_days_ago
@@ -162,15 +162,36 @@ levels as (
     select
         origins.origin_date,
         origins.horizon_days,
-        {%- for name in ['coming', 'coming_year', 'trailing', 'trailing_year', 'last'] %}
-        {%- for measure in ['order_count', 'amount'] %}
         max(
-            case when totals.window_name = '{{ name }}' then totals.{{ measure }} end
-        ) as {{ name }}_{{ measure }}
-        {%- if not loop.last %},{% endif %}
-        {%- endfor %}
-        {%- if not loop.last %},{% endif %}
-        {%- endfor %}
+            case when totals.window_name = 'coming' then totals.order_count end
+        ) as coming_order_count,
+        max(
+            case when totals.window_name = 'coming' then totals.amount end
+        ) as coming_amount,
+        max(
+            case when totals.window_name = 'coming_year' then totals.order_count end
+        ) as coming_year_order_count,
+        max(
+            case when totals.window_name = 'coming_year' then totals.amount end
+        ) as coming_year_amount,
+        max(
+            case when totals.window_name = 'trailing' then totals.order_count end
+        ) as trailing_order_count,
+        max(
+            case when totals.window_name = 'trailing' then totals.amount end
+        ) as trailing_amount,
+        max(
+            case when totals.window_name = 'trailing_year' then totals.order_count end
+        ) as trailing_year_order_count,
+        max(
+            case when totals.window_name = 'trailing_year' then totals.amount end
+        ) as trailing_year_amount,
+        max(
+            case when totals.window_name = 'last' then totals.order_count end
+        ) as last_order_count,
+        max(
+            case when totals.window_name = 'last' then totals.amount end
+        ) as last_amount
 
     from origins
 

@@ -1,6 +1,6 @@
 -- One row per origin x method x group of customers with about the same expected amount:
--- what was expected of them, what they spent, and where the middle of them lay. Answers:
--- when it says 100, do they spend 100?
+-- what was expected of them, what they spent, and where the middle of such customers
+-- had lain before. Answers: when it says 100, do they spend 100?
 
 with
 

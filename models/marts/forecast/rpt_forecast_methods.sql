@@ -1,5 +1,6 @@
--- One row per target (orders, amount) x method: how near it came over the origins, beside
--- the baselines, and whether it is used. Answers: why should I believe the forecast?
+-- One row per target (orders, amount) x method: how near it came over the origins,
+-- beside the baselines, and whether it is used. Answers: why should I believe the
+-- forecast?
 
 -- So many origins a method has to prove itself at.
 {%- set smallest_origin_count = 3 %}

@@ -1,10 +1,10 @@
--- One row per segment x calendar month of the horizon: the customers' forecasts added up.
--- Answers: what will each segment bring, month by month?
+-- One row per segment x calendar month of the horizon: the customers' forecasts added
+-- up. Answers: what will each segment bring, month by month?
 --
 -- A customer's amount is spread evenly over the days. What whole segments bring is as
--- uncertain as the level of the forecast, far more than its customers, who even out: the
--- interval is that of the next ratio of actual to expected totals, given those at the
--- origins, if their logarithms are normal.
+-- uncertain as the level of the forecast, far more than its customers, who even out:
+-- the interval is that of the next ratio of actual to expected totals, given those at
+-- the origins, if their logarithms are normal.
 
 with
 
@@ -169,7 +169,10 @@ spread_out as (
 
     select
         *,
-        cast({{ dbt.datediff('first_date', 'end_date', 'day') }} as bigint) as day_count
+        cast(
+            {{ dbt.datediff('first_date', 'end_date', 'day') }}
+            as bigint
+        ) as day_count
 
     from cut
 
