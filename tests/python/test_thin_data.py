@@ -60,3 +60,29 @@ def test_no_partition_is_chosen_without_a_word(shop):
     assert all(row["reason"] for row in rows)
     chosen = [row for row in rows if row["is_chosen"]]
     assert len(chosen) == (1 if name == "one giant among forty" else 0)
+
+
+def test_everybody_has_a_forecast_or_a_reason(shop):
+    """The horizon is longer than these histories: nothing could be compared."""
+    name, built = shop
+    rows = built.rows("select * from marts.rpt_customer_forecast")
+    methods = built.rows("select * from marts.rpt_forecast_methods")
+
+    assert len(rows) == len({row["customer_id"] for row in SHOPS[name]} - {None})
+    assert all(row["expected_amount"] is not None for row in rows)
+    assert all(row["amount_low"] is None for row in rows)
+    assert all(row["reason"] for row in methods)
+    assert {row["target"] for row in methods} == {"orders", "amount"}
+    chosen = [row["method"] for row in methods if row["is_chosen"]]
+    assert chosen == (["last_window"] * 2 if rows else [])
+
+
+def test_a_customer_of_the_future_is_not_forecast(tmp_path, build_warehouse):
+    lines = [line(number, str(number), day=1 + number) for number in range(1, 21)]
+    landing = write_landing(tmp_path / "future", lines)
+
+    built = build_warehouse(landing, as_of_date="2011-01-12")
+
+    query = "select customer_id from marts.rpt_customer_forecast order by 1"
+    known = sorted(row["customer_id"] for row in lines[:10])
+    assert built.values(query) == known
