@@ -1,6 +1,9 @@
 -- One row per segment of the current model: its lever, whom that reaches, and the
 -- figures that the lever's effect works on. Apart from the plan, which does the sums.
 
+-- Compiled before validate_vars can refuse what is no mapping.
+{%- set own_effects = var('plan_effects') if var('plan_effects') is mapping else {} %}
+
 with
 
 segments as (
@@ -260,7 +263,7 @@ effects as (
         lever,
         action_words,
         coalesce(
-            {%- for lever, effect in var('plan_effects').items() %}
+            {%- for lever, effect in own_effects.items() %}
             case when lever = '{{ lever }}' then cast({{ effect }} as double) end,
             {%- endfor %}
             effect_middle
@@ -268,7 +271,7 @@ effects as (
         effect_low / effect_middle as low_ratio,
         effect_high / effect_middle as high_ratio,
         coalesce(
-            {%- for lever in var('plan_effects') %}
+            {%- for lever in own_effects %}
             case when lever = '{{ lever }}' then 'set by the var plan_effects' end,
             {%- endfor %}
             effect_source

@@ -200,7 +200,7 @@ def calibrate(
     >>> past = Past(origin, np.array([4.0, 3.0]), np.array([4.0, 2.0]))
     >>> found = calibrate("last_window", [past], interval=0.8)
     >>> found.low_ratios, found.high_ratios
-    (array([0., 1., 1.]), array([0., 1., 1.]))
+    (array([0., 1.]), array([0., 1.]))
     """
     latest = list(lessons)[-CALIBRATING_COUNT:]
     expected, actual, errors = [], [], []

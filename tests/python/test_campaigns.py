@@ -96,12 +96,24 @@ def segment_rows(count, *, date=LAUNCH):
 
 
 def assign(models, rows):
-    found = models.run(
-        "fct_campaign_audiences", given={"dim_customer_segments": as_table(rows)}
-    )
+    found = audiences(models, rows)
     return {
         row["customer_id"]: (row["control_bucket"], row["is_control"]) for row in found
     }
+
+
+def audiences(models, rows):
+    forecasts = [
+        {"customer_id": "1", "expected_orders": 2.0, "expected_amount": Decimal(50)}
+    ]
+    return models.run(
+        "fct_campaign_audiences",
+        given={
+            "dim_customer_segments": as_table(rows),
+            "rpt_action_plan": as_table([{"cluster_id": 1, "lever": "loyalty"}]),
+            "rpt_customer_forecast": as_table(forecasts),
+        },
+    )
 
 
 def as_table(rows):
@@ -135,10 +147,7 @@ def test_a_larger_share_only_adds_and_another_salt_draws_anew(models, net_models
 
 
 def test_campaigns_are_named_for_segment_and_month(net_models):
-    found = net_models.run(
-        "fct_campaign_audiences",
-        given={"dim_customer_segments": as_table(segment_rows(3))},
-    )
+    found = audiences(net_models, segment_rows(3))
     assert {row["campaign_id"] for row in found} == {
         "best-customers-2011-06",
         "lost-small-buyers-2011-06",

@@ -340,6 +340,25 @@ def test_a_level_that_was_off_widens_the_interval(pasts):
     np.testing.assert_allclose(off.low_ratios[1:], 0.5 / 2**1.281552, rtol=1e-5)
 
 
+def test_boosting_is_not_calibrated_on_what_it_learned_from(pasts):
+    assert calibrate("gradient_boosting", pasts[:1], interval=0.8) is None
+    assert calibrate("gradient_boosting", pasts[:2], interval=0.8) is not None
+
+
+def test_an_interval_that_begins_at_0_ends_where_the_share_does():
+    """Half spend nothing, the others 1 to 100 % of what was expected."""
+    known = make_histories(200).assign(last_window_amount=10.0)
+    spent = np.concatenate([np.zeros(100), np.arange(1, 101) / 10])
+    past = Past(Origin(pd.Timestamp("2011-06-13"), known, 90), spent, spent)
+
+    found = calibrate("last_window", [past], interval=0.8)
+
+    assert found.low_ratios[1] == 0
+    error = abs(np.log(spent.sum() / 2000))
+    high = np.quantile(spent / 10, 0.8, method="higher")
+    assert found.high_ratios[1] == pytest.approx(high * np.exp(1.2815516 * error))
+
+
 def test_nothing_is_known_of_the_interval_at_the_first_origin(scores):
     coverage = scores[scores["metric"] == "amount_coverage"]
 
