@@ -1,5 +1,6 @@
 -- Every scored customer has a forecast and nobody else; months of a segment add up to
--- its customers; and for each target one method is used, or none where nobody has bought.
+-- its customers; and for each target one method is used, or none where nobody has
+-- bought.
 
 with
 
