@@ -42,32 +42,16 @@ orders as (
 
 ),
 
-lines as (
+days as (
 
     select
         customer_id,
-        stock_code,
-        line_type,
-        line_amount,
-        is_counted,
-        invoiced_at
+        activity_date,
+        new_product_count,
+        gross_amount,
+        returned_amount
 
-    from {{ ref('fct_invoice_lines') }}
-
-    where not is_guest
-
-),
-
-allocations as (
-
-    select
-        customer_id,
-        allocated_amount,
-        returned_at
-
-    from {{ ref('fct_return_allocations') }}
-
-    where purchase_line_id is not null
+    from {{ ref('int_customer_days_totalled') }}
 
 ),
 
@@ -126,90 +110,22 @@ measured as (
 
 ),
 
-first_purchases as (
-
-    select
-        customer_id,
-        stock_code,
-        cast(min(invoiced_at) as date) as activity_date
-
-    from lines
-
-    where is_counted
-
-    group by
-        customer_id,
-        stock_code
-
-),
-
--- What happened on each day, added up before it meets the snapshots: there are far
--- fewer days than lines.
-activities as (
-
-    select
-        customer_id,
-        activity_date,
-        count(*) as new_product_count,
-        cast(0 as decimal(18, 4)) as gross_amount,
-        cast(0 as decimal(18, 4)) as returned_amount
-
-    from first_purchases
-
-    group by
-        customer_id,
-        activity_date
-
-    union all
-
-    select
-        customer_id,
-        cast(invoiced_at as date) as activity_date,
-        0 as new_product_count,
-        sum(line_amount) as gross_amount,
-        cast(0 as decimal(18, 4)) as returned_amount
-
-    from lines
-
-    where line_type = 'purchase'
-
-    group by
-        customer_id,
-        cast(invoiced_at as date)
-
-    union all
-
-    select
-        customer_id,
-        cast(returned_at as date) as activity_date,
-        0 as new_product_count,
-        cast(0 as decimal(18, 4)) as gross_amount,
-        sum(allocated_amount) as returned_amount
-
-    from allocations
-
-    group by
-        customer_id,
-        cast(returned_at as date)
-
-),
-
 totalled as (
 
     select
-        activities.customer_id,
+        days.customer_id,
         snapshots.snapshot_date,
-        sum(activities.new_product_count) as product_count,
-        cast(sum(activities.gross_amount) as double) as gross_amount,
-        cast(sum(activities.returned_amount) as double) as returned_amount
+        sum(days.new_product_count) as product_count,
+        cast(sum(days.gross_amount) as double) as gross_amount,
+        cast(sum(days.returned_amount) as double) as returned_amount
 
-    from activities
+    from days
 
     inner join snapshots
-        on activities.activity_date < snapshots.snapshot_date
+        on days.activity_date < snapshots.snapshot_date
 
     group by
-        activities.customer_id,
+        days.customer_id,
         snapshots.snapshot_date
 
 ),

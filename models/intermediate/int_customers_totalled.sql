@@ -1,38 +1,42 @@
--- One row per known customer with any usable line: what they bought and sent back, and
--- where they live. The base of the customer marts.
+-- One row per known customer with any usable line: what they bought and sent back,
+-- where they live and what they like. The base of the customer marts.
+{{ config(
+    materialized='incremental' if target.type == 'duckdb' else 'table',
+    pre_hook="{{ forget_changed_groups(ref('int_change_groups_settled'), 'has_known_customer') }}",
+    tags=['change_groups'],
+) }}
 
 with
+
+groups_to_do as (
+
+    {{ changed_groups(ref('int_change_groups_settled'), 'has_known_customer') }}
+
+),
 
 lines as (
 
     select
-        invoice_line_id,
-        customer_id,
-        country_name,
-        line_type,
-        quantity,
-        line_amount,
-        returned_quantity,
-        returned_amount,
-        net_amount,
-        invoiced_at
+        netted.invoice_line_id,
+        groups_to_do.group_fingerprint,
+        netted.customer_id,
+        netted.invoice_number,
+        netted.stock_code,
+        netted.country_name,
+        netted.line_type,
+        netted.quantity,
+        netted.line_amount,
+        netted.returned_quantity,
+        netted.returned_amount,
+        netted.net_amount,
+        netted.invoiced_at
 
-    from {{ ref('fct_invoice_lines') }}
+    from {{ ref('int_lines_netted') }} as netted
 
-    where not is_guest
+    inner join groups_to_do
+        on netted.change_group = groups_to_do.change_group
 
-),
-
-orders as (
-
-    select
-        customer_id,
-        ordered_at,
-        is_fully_returned
-
-    from {{ ref('fct_orders') }}
-
-    where not is_guest
+    where not netted.is_guest
 
 ),
 
@@ -40,6 +44,7 @@ amounts as (
 
     select
         customer_id,
+        max(group_fingerprint) as group_fingerprint,
         count(*) as line_count,
         count(distinct country_name) as country_count,
         sum(case when line_type = 'purchase' then quantity else 0 end)
@@ -98,6 +103,24 @@ countries as (
 
 ),
 
+orders as (
+
+    select
+        customer_id,
+        invoice_number,
+        sum(quantity) = sum(returned_quantity) as is_fully_returned,
+        min(invoiced_at) as ordered_at
+
+    from lines
+
+    where line_type = 'purchase'
+
+    group by
+        customer_id,
+        invoice_number
+
+),
+
 visits as (
 
     select
@@ -113,14 +136,68 @@ visits as (
 
 ),
 
+products as (
+
+    select
+        customer_id,
+        stock_code,
+        sum(net_amount) as net_amount
+
+    from lines
+
+    where line_type = 'purchase'
+
+    group by
+        customer_id,
+        stock_code
+
+),
+
+ranked_products as (
+
+    select
+        customer_id,
+        stock_code,
+        row_number() over (
+            partition by customer_id
+            order by net_amount desc, stock_code asc
+        ) as product_rank
+
+    from products
+
+    where net_amount > 0
+
+),
+
+favourites as (
+
+    select
+        customer_id,
+        max(case when product_rank = 1 then stock_code end) as first_stock_code,
+        max(case when product_rank = 2 then stock_code end) as second_stock_code,
+        max(case when product_rank = 3 then stock_code end) as third_stock_code
+
+    from ranked_products
+
+    where product_rank <= 3
+
+    group by customer_id
+
+),
+
 final as (
 
     select
         -- keys
         amounts.customer_id,
+        amounts.customer_id as change_group,
 
         -- attributes
+        amounts.group_fingerprint,
         countries.country_name,
+        favourites.first_stock_code,
+        favourites.second_stock_code,
+        favourites.third_stock_code,
 
         -- measures
         amounts.line_count,
@@ -151,6 +228,9 @@ final as (
 
     left outer join visits
         on amounts.customer_id = visits.customer_id
+
+    left outer join favourites
+        on amounts.customer_id = favourites.customer_id
 
 )
 

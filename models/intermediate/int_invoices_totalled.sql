@@ -1,55 +1,119 @@
 -- One row per invoice x customer with a purchase or with a line that counts as one: the
--- lines added up once, for every sales mart. Guests are here too, without an id.
+-- lines added up once, for orders and every sales mart. Guests are here too, without an
+-- id.
+{{ config(
+    materialized='incremental' if target.type == 'duckdb' else 'table',
+    pre_hook="{{ forget_changed_groups(ref('int_change_groups_settled')) }}",
+    tags=['change_groups'],
+) }}
 
 with
+
+groups_to_do as (
+
+    {{ changed_groups(ref('int_change_groups_settled')) }}
+
+),
 
 lines as (
 
     select
-        invoice_number,
-        customer_id,
-        country_name,
-        line_type,
-        line_amount,
-        returned_amount,
-        net_amount,
-        counted_quantity,
-        counted_amount,
-        is_guest,
-        invoiced_at
+        netted.change_group,
+        groups_to_do.group_fingerprint,
+        netted.invoice_number,
+        netted.customer_id,
+        netted.stock_code,
+        netted.country_name,
+        netted.line_type = 'purchase' as is_purchase,
+        netted.quantity,
+        netted.line_amount,
+        netted.returned_quantity,
+        netted.returned_amount,
+        netted.net_amount,
+        netted.counted_quantity,
+        netted.counted_amount,
+        netted.is_guest,
+        netted.invoiced_at
 
-    from {{ ref('fct_invoice_lines') }}
+    from {{ ref('int_lines_netted') }} as netted
+
+    inner join groups_to_do
+        on netted.change_group = groups_to_do.change_group
 
     where
-        line_type = 'purchase'
-        or is_counted
+        netted.line_type = 'purchase'
+        or netted.is_counted
+
+),
+
+-- By product first: counting distinct products of an invoice at once costs three times
+-- as much.
+products as (
+
+    select
+        change_group,
+        group_fingerprint,
+        invoice_number,
+        customer_id,
+        is_guest,
+        stock_code,
+        is_purchase,
+        min(country_name) as country_name,
+        count(*) as line_count,
+        sum(quantity) as quantity,
+        sum(line_amount) as line_amount,
+        sum(returned_quantity) as returned_quantity,
+        sum(returned_amount) as returned_amount,
+        sum(net_amount) as net_amount,
+        sum(counted_quantity) as counted_quantity,
+        sum(counted_amount) as counted_amount,
+        min(case when counted_quantity > 0 then invoiced_at end) as counted_at,
+        min(invoiced_at) as invoiced_at
+
+    from lines
+
+    group by
+        change_group,
+        group_fingerprint,
+        invoice_number,
+        customer_id,
+        is_guest,
+        stock_code,
+        is_purchase
 
 ),
 
 totalled as (
 
     select
+        change_group,
+        group_fingerprint,
         invoice_number,
         customer_id,
         is_guest,
-        min(country_name) as country_name,
-        sum(case when line_type = 'purchase' then line_amount else 0 end)
-            as gross_amount,
-        sum(case when line_type = 'purchase' then returned_amount else 0 end)
-            as returned_amount,
-        sum(case when line_type = 'purchase' then net_amount else 0 end) as net_amount,
+        coalesce(
+            min(case when is_purchase then country_name end), min(country_name)
+        ) as country_name,
+        sum(case when is_purchase then line_count else 0 end) as purchase_line_count,
+        sum(case when is_purchase then 1 else 0 end) as product_count,
+        sum(case when is_purchase then quantity else 0 end) as item_count,
+        sum(case when is_purchase then returned_quantity else 0 end)
+            as returned_item_count,
+        sum(case when is_purchase then line_amount else 0 end) as gross_amount,
+        sum(case when is_purchase then returned_amount else 0 end) as returned_amount,
+        sum(case when is_purchase then net_amount else 0 end) as net_amount,
         sum(counted_quantity) as counted_quantity,
         sum(counted_amount) as counted_amount,
         sum(counted_quantity) > 0 as is_counted,
         -- What was sent back dates no purchase; where nothing was kept, the first line.
-        coalesce(
-            min(case when counted_quantity > 0 then invoiced_at end),
-            min(invoiced_at)
-        ) as ordered_at
+        coalesce(min(counted_at), min(invoiced_at)) as ordered_at,
+        min(case when is_purchase then invoiced_at end) as first_purchase_line_at
 
-    from lines
+    from products
 
     group by
+        change_group,
+        group_fingerprint,
         invoice_number,
         customer_id,
         is_guest
@@ -60,10 +124,12 @@ final as (
 
     select
         -- keys
+        change_group,
         invoice_number,
         customer_id,
 
         -- attributes
+        group_fingerprint,
         country_name,
 
         -- measures
@@ -76,6 +142,10 @@ final as (
         cast(
             case when is_counted then counted_amount else 0 end as decimal(18, 4)
         ) as counted_amount,
+        cast(purchase_line_count as bigint) as purchase_line_count,
+        cast(product_count as bigint) as product_count,
+        cast(item_count as bigint) as item_count,
+        cast(returned_item_count as bigint) as returned_item_count,
 
         -- flags
         is_counted,
@@ -88,7 +158,8 @@ final as (
         is_guest,
 
         -- times
-        ordered_at
+        ordered_at,
+        first_purchase_line_at
 
     from totalled
 

@@ -1,5 +1,10 @@
 -- One row per invoice line, as delivered: either a line type or the reason why it is
 -- set aside. The one place that decides what a line is; all that follows filters on it.
+{{ config(
+    materialized='incremental' if target.type == 'duckdb' else 'table',
+    pre_hook="{{ forget_changed_groups(ref('int_change_groups_delivered')) }}",
+    tags=['change_groups'],
+) }}
 
 with
 
@@ -8,6 +13,31 @@ lines as (
     select *
 
     from {{ ref('stg_online_retail__lines') }}
+
+),
+
+-- The same lines, read twice more rather than held in memory.
+contents as (
+
+    select
+        change_group,
+        content_fingerprint
+
+    from {{ ref('stg_online_retail__lines') }}
+
+),
+
+possible_copies as (
+
+    select *
+
+    from {{ ref('stg_online_retail__lines') }}
+
+),
+
+groups_to_do as (
+
+    {{ changed_groups(ref('int_change_groups_delivered')) }}
 
 ),
 
@@ -29,58 +59,147 @@ non_product_codes as (
 
 ),
 
--- Copies of a line are equal in all that was delivered, so which of them counts as the
--- first moves no figure; the order makes it the same one each time.
-numbered as (
+repeated_contents as (
+
+    select contents.content_fingerprint
+
+    from contents
+
+    inner join groups_to_do
+        on contents.change_group = groups_to_do.change_group
+
+    group by contents.content_fingerprint
+
+    having count(*) > 1
+
+),
+
+first_copies as (
 
     select
-        *,
-        row_number() over (
-            partition by line_hash
-            order by source_file, source_hash, source_row
-        ) as copy_number
+        lines.*,
+        1 as copy_number
 
     from lines
+
+    left outer join repeated_contents
+        on lines.content_fingerprint = repeated_contents.content_fingerprint
+
+    where repeated_contents.content_fingerprint is null
+
+),
+
+-- Copies of a line are equal in all that was delivered, so which of them counts as the
+-- first moves no figure; the order makes it the same one each time.
+counted_copies as (
+
+    select
+        possible_copies.*,
+        row_number() over (
+            partition by
+                possible_copies.content_fingerprint,
+                possible_copies.invoice_number,
+                possible_copies.stock_code,
+                possible_copies.product_description,
+                possible_copies.quantity,
+                possible_copies.raw_quantity,
+                possible_copies.invoiced_at,
+                possible_copies.raw_invoice_date,
+                possible_copies.unit_price,
+                possible_copies.raw_unit_price,
+                possible_copies.customer_id,
+                possible_copies.country_name,
+                possible_copies.currency_code,
+                possible_copies.store_name,
+                possible_copies.raw_line
+            order by
+                possible_copies.source_file,
+                possible_copies.source_hash,
+                possible_copies.source_row
+        ) as copy_number
+
+    from possible_copies
+
+    inner join repeated_contents
+        on possible_copies.content_fingerprint = repeated_contents.content_fingerprint
+
+),
+
+numbered as (
+
+    select * from first_copies
+
+    union all
+
+    select * from counted_copies
+
+),
+
+-- Chr(31) parts the values: no spreadsheet holds it.
+hashed as (
+
+    select
+        numbered.*,
+        groups_to_do.group_fingerprint,
+        md5(concat_ws(
+            chr(31),
+            coalesce(numbered.invoice_number, ''),
+            coalesce(numbered.stock_code, ''),
+            coalesce(numbered.product_description, ''),
+            coalesce(cast(numbered.quantity as string), numbered.raw_quantity, ''),
+            coalesce(cast(numbered.invoiced_at as string), numbered.raw_invoice_date, ''),
+            coalesce(cast(numbered.unit_price as string), numbered.raw_unit_price, ''),
+            coalesce(numbered.customer_id, ''),
+            coalesce(numbered.country_name, ''),
+            coalesce(numbered.currency_code, ''),
+            coalesce(numbered.store_name, ''),
+            coalesce(numbered.raw_line, '')
+        )) as line_hash
+
+    from numbered
+
+    inner join groups_to_do
+        on numbered.change_group = groups_to_do.change_group
 
 ),
 
 judged as (
 
     select
-        numbered.*,
+        hashed.*,
         non_product_codes.line_type as non_product_line_type,
         case
-            when numbered.raw_line is not null then 'unreadable_line'
-            when numbered.raw_quantity is not null then 'unreadable_quantity'
-            when numbered.raw_invoice_date is not null then 'unreadable_invoice_date'
-            when numbered.raw_unit_price is not null then 'unreadable_unit_price'
-            when numbered.invoice_number is null then 'missing_invoice_number'
-            when numbered.stock_code is null then 'missing_stock_code'
-            when numbered.quantity is null then 'missing_quantity'
-            when numbered.invoiced_at is null then 'missing_invoice_date'
-            when numbered.unit_price is null then 'missing_unit_price'
-            when numbered.line_amount is null then 'amount_out_of_range'
-            when numbered.invoiced_at >= as_of.as_of_date then 'after_as_of_date'
-            when numbered.copy_number > 1 then 'exact_duplicate'
-            when numbered.is_bad_debt then 'bad_debt_adjustment'
-            when numbered.quantity = 0 then 'zero_quantity'
+            when hashed.raw_line is not null then 'unreadable_line'
+            when hashed.raw_quantity is not null then 'unreadable_quantity'
+            when hashed.raw_invoice_date is not null then 'unreadable_invoice_date'
+            when hashed.raw_unit_price is not null then 'unreadable_unit_price'
+            when hashed.invoice_number is null then 'missing_invoice_number'
+            when hashed.stock_code is null then 'missing_stock_code'
+            when hashed.quantity is null then 'missing_quantity'
+            when hashed.invoiced_at is null then 'missing_invoice_date'
+            when hashed.unit_price is null then 'missing_unit_price'
+            when hashed.line_amount is null then 'amount_out_of_range'
+            when hashed.invoiced_at >= as_of.as_of_date then 'after_as_of_date'
+            when hashed.copy_number > 1 then 'exact_duplicate'
+            when hashed.is_bad_debt then 'bad_debt_adjustment'
+            when hashed.quantity = 0 then 'zero_quantity'
             when
-                numbered.quantity < 0
-                and numbered.unit_price <= 0
-                and not numbered.is_cancellation
+                hashed.quantity < 0
+                and hashed.unit_price <= 0
+                and not hashed.is_cancellation
                 then 'stock_write_off'
-            when numbered.unit_price <= 0 then 'non_positive_price'
+            when hashed.unit_price <= 0 then 'non_positive_price'
             when
-                numbered.is_cancellation and numbered.quantity > 0
+                hashed.is_cancellation and hashed.quantity > 0
                 then 'positive_cancellation'
         end as reject_reason
 
-    from numbered
+    from hashed
 
     cross join as_of
 
     left outer join non_product_codes
-        on numbered.stock_code = non_product_codes.stock_code
+        on hashed.stock_code = non_product_codes.stock_code
 
 ),
 
@@ -100,11 +219,13 @@ final as (
                 else ''
             end
         ) as invoice_line_id,
+        change_group,
         invoice_number,
         stock_code,
         customer_id,
 
         -- attributes
+        group_fingerprint,
         case
             when reject_reason is not null then null
             when non_product_line_type is not null then non_product_line_type

@@ -5,25 +5,39 @@
 --
 -- Returns are matched first in first out, which never looks ahead, so what was known at
 -- a time is what was bought by then less the returns matched by then.
+{{ config(
+    materialized='incremental' if target.type == 'duckdb' else 'table',
+    pre_hook="{{ forget_changed_groups(ref('int_change_groups_settled'), 'has_known_customer') }}",
+    tags=['change_groups'],
+) }}
 
 with
+
+groups_to_do as (
+
+    {{ changed_groups(ref('int_change_groups_settled'), 'has_known_customer') }}
+
+),
 
 lines as (
 
     select
-        invoice_line_id,
-        invoice_number,
-        customer_id,
-        quantity,
-        line_amount,
-        counted_quantity,
-        invoiced_at
+        netted.invoice_line_id,
+        netted.invoice_number,
+        netted.customer_id,
+        netted.quantity,
+        netted.line_amount,
+        netted.counted_quantity,
+        netted.invoiced_at
 
-    from {{ ref('fct_invoice_lines') }}
+    from {{ ref('int_lines_netted') }} as netted
+
+    inner join groups_to_do
+        on netted.change_group = groups_to_do.change_group
 
     where
-        is_counted
-        and not is_guest
+        netted.is_counted
+        and not netted.is_guest
 
 ),
 
@@ -35,7 +49,7 @@ allocations as (
         allocated_amount,
         returned_at
 
-    from {{ ref('fct_return_allocations') }}
+    from {{ ref('int_returns_allocated') }}
 
     where purchase_line_id is not null
 
@@ -240,20 +254,28 @@ final as (
 
     select
         -- keys
-        invoice_number,
-        customer_id,
-        known_from,
+        visits.invoice_number,
+        visits.customer_id,
+        groups_to_do.change_group,
+        visits.known_from,
+
+        -- attributes
+        groups_to_do.group_fingerprint,
 
         -- measures
-        cast(counted_quantity as bigint) as counted_quantity,
-        cast(counted_amount as decimal(18, 4)) as counted_amount,
-        cast(gross_amount as decimal(18, 4)) as gross_amount,
+        cast(visits.counted_quantity as bigint) as counted_quantity,
+        cast(visits.counted_amount as decimal(18, 4)) as counted_amount,
+        cast(visits.gross_amount as decimal(18, 4)) as gross_amount,
 
         -- times
-        known_until,
-        ordered_at
+        visits.known_until,
+        visits.ordered_at
 
     from visits
+
+    -- The change group of a known customer is the customer.
+    inner join groups_to_do
+        on visits.customer_id = groups_to_do.change_group
 
 )
 

@@ -14,25 +14,21 @@
         "accepted_ranges on " ~ model ~ ", " ~ column_name
         ~ ": give min_value, max_value or both"
     ) }}
-{%- endfor -%}
+{%- endfor %}
 
-{%- for column_name, bounds in ranges.items() %}
-{{ "union all" if not loop.first }}
-
-select
-    '{{ column_name }}' as column_name,
-    cast({{ column_name }} as double) as found
+select {{ ranges | join(", ") }}
 
 from {{ model }}
 
 where
     false
+    {%- for column_name, bounds in ranges.items() %}
     {%- if "min_value" in bounds %}
     or {{ column_name }} < {{ bounds["min_value"] }}
     {%- endif %}
     {%- if "max_value" in bounds %}
     or {{ column_name }} > {{ bounds["max_value"] }}
     {%- endif %}
-{%- endfor %}
+    {%- endfor %}
 
 {% endtest %}

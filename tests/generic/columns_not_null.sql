@@ -6,16 +6,15 @@
     {{ exceptions.raise_compiler_error(
         "columns_not_null on " ~ model ~ ": give columns, a list"
     ) }}
-{%- endif -%}
+{%- endif %}
 
-{%- for column_name in columns %}
-{{ "union all" if not loop.first }}
-
-select '{{ column_name }}' as column_name
+select {{ columns | join(", ") }}
 
 from {{ model }}
 
-where {{ column_name }} is null
-{%- endfor %}
+where
+    {%- for column_name in columns %}
+    {{ "or " if not loop.first }}{{ column_name }} is null
+    {%- endfor %}
 
 {% endtest %}

@@ -9,6 +9,9 @@ customers as (
     select
         customer_id,
         country_name,
+        first_stock_code,
+        second_stock_code,
+        third_stock_code,
         line_count,
         country_count,
         order_count,
@@ -26,21 +29,6 @@ customers as (
         last_line_at
 
     from {{ ref('int_customers_totalled') }}
-
-),
-
-purchases as (
-
-    select
-        customer_id,
-        stock_code,
-        net_amount
-
-    from {{ ref('fct_invoice_lines') }}
-
-    where
-        line_type = 'purchase'
-        and not is_guest
 
 ),
 
@@ -67,56 +55,6 @@ segments as (
 
 ),
 
-bought as (
-
-    select
-        customer_id,
-        stock_code,
-        sum(net_amount) as net_amount
-
-    from purchases
-
-    group by
-        customer_id,
-        stock_code
-
-),
-
-ranked as (
-
-    select
-        bought.customer_id,
-        products.product_name,
-        row_number() over (
-            partition by bought.customer_id
-            order by bought.net_amount desc, bought.stock_code asc
-        ) as product_rank
-
-    from bought
-
-    inner join products
-        on bought.stock_code = products.stock_code
-
-    where bought.net_amount > 0
-
-),
-
-favourites as (
-
-    select
-        customer_id,
-        max(case when product_rank = 1 then product_name end) as first_product,
-        max(case when product_rank = 2 then product_name end) as second_product,
-        max(case when product_rank = 3 then product_name end) as third_product
-
-    from ranked
-
-    where product_rank <= 3
-
-    group by customer_id
-
-),
-
 final as (
 
     select
@@ -132,9 +70,9 @@ final as (
         nullif(
             concat_ws(
                 '; ',
-                favourites.first_product,
-                favourites.second_product,
-                favourites.third_product
+                first_products.product_name,
+                second_products.product_name,
+                third_products.product_name
             ),
             ''
         ) as favourite_products,
@@ -165,8 +103,14 @@ final as (
 
     from customers
 
-    left outer join favourites
-        on customers.customer_id = favourites.customer_id
+    left outer join products as first_products
+        on customers.first_stock_code = first_products.stock_code
+
+    left outer join products as second_products
+        on customers.second_stock_code = second_products.stock_code
+
+    left outer join products as third_products
+        on customers.third_stock_code = third_products.stock_code
 
     left outer join segments
         on customers.customer_id = segments.customer_id

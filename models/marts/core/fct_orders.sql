@@ -3,49 +3,25 @@
 
 with
 
-purchases as (
-
-    select
-        invoice_number,
-        customer_id,
-        country_name,
-        stock_code,
-        quantity,
-        line_amount,
-        returned_quantity,
-        returned_amount,
-        net_amount,
-        is_guest,
-        invoiced_at
-
-    from {{ ref('fct_invoice_lines') }}
-
-    where line_type = 'purchase'
-
-),
-
 invoices as (
 
     select
         invoice_number,
         customer_id,
+        country_name,
+        gross_amount,
+        returned_amount,
+        net_amount,
+        purchase_line_count as line_count,
+        product_count,
+        item_count,
+        returned_item_count,
         is_guest,
-        min(country_name) as country_name,
-        min(invoiced_at) as ordered_at,
-        count(*) as line_count,
-        count(distinct stock_code) as product_count,
-        sum(quantity) as item_count,
-        sum(returned_quantity) as returned_item_count,
-        sum(line_amount) as gross_amount,
-        sum(returned_amount) as returned_amount,
-        sum(net_amount) as net_amount
+        first_purchase_line_at as ordered_at
 
-    from purchases
+    from {{ ref('int_invoices_totalled') }}
 
-    group by
-        invoice_number,
-        customer_id,
-        is_guest
+    where purchase_line_count > 0
 
 ),
 
@@ -75,13 +51,13 @@ final as (
         country_name,
 
         -- measures
-        cast(gross_amount as decimal(18, 4)) as gross_amount,
-        cast(returned_amount as decimal(18, 4)) as returned_amount,
-        cast(net_amount as decimal(18, 4)) as net_amount,
+        gross_amount,
+        returned_amount,
+        net_amount,
         line_count,
         product_count,
-        cast(item_count as bigint) as item_count,
-        cast(returned_item_count as bigint) as returned_item_count,
+        item_count,
+        returned_item_count,
         case
             when not is_guest
                 then row_number() over (

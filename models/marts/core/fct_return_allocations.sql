@@ -1,251 +1,14 @@
 -- One row per return line x purchase line it reverses, and one row with a null purchase
 -- for the units of a return that found none. Answers: what was sent back, and how long
 -- after it was bought?
---
--- First in first out, per customer and stock code, in time order. With P and R the
--- running purchased and returned units, the returned units that had found no purchase
--- by then are max(0, running max of (R - P)); the rest, M, are matched. A return that
--- moves M from M0 to M1 takes the units of the purchases whose own running interval
--- overlaps (M0, M1]. This is what a queue does, without a loop.
 
 with
 
-lines as (
-
-    select
-        invoice_line_id,
-        customer_id,
-        stock_code,
-        line_type,
-        quantity,
-        unit_price,
-        is_guest,
-        invoiced_at
-
-    from {{ ref('int_lines_classified') }}
-
-    where
-        is_usable
-        and line_type in ('purchase', 'return')
-
-),
-
-returns as (
+allocations as (
 
     select *
 
-    from lines
-
-    where line_type = 'return'
-
-),
-
--- Purchases that nobody sent back have no part in the matching.
-returned_products as (
-
-    select distinct
-        customer_id,
-        stock_code
-
-    from returns
-
-    where not is_guest
-
-),
-
-events as (
-
-    select
-        lines.invoice_line_id,
-        lines.customer_id,
-        lines.stock_code,
-        lines.line_type,
-        lines.unit_price,
-        lines.invoiced_at,
-        greatest(lines.quantity, 0) as purchased_quantity,
-        greatest(-lines.quantity, 0) as returned_quantity,
-        -- A purchase comes before a return of the same instant.
-        row_number() over (
-            partition by lines.customer_id, lines.stock_code
-            order by lines.invoiced_at, lines.line_type, lines.invoice_line_id
-        ) as event_number
-
-    from lines
-
-    inner join returned_products
-        on
-            lines.customer_id = returned_products.customer_id
-            and lines.stock_code = returned_products.stock_code
-
-),
-
-running as (
-
-    select
-        *,
-        sum(purchased_quantity) over (
-            partition by customer_id, stock_code
-            order by event_number
-            rows between unbounded preceding and current row
-        ) as purchased_so_far,
-        sum(returned_quantity) over (
-            partition by customer_id, stock_code
-            order by event_number
-            rows between unbounded preceding and current row
-        ) as returned_so_far
-
-    from events
-
-),
-
-matched as (
-
-    select
-        *,
-        returned_so_far - greatest(
-            0,
-            max(returned_so_far - purchased_so_far) over (
-                partition by customer_id, stock_code
-                order by event_number
-                rows between unbounded preceding and current row
-            )
-        ) as matched_so_far
-
-    from running
-
-),
-
-spans as (
-
-    select
-        *,
-        lag(matched_so_far, 1, 0) over (
-            partition by customer_id, stock_code
-            order by event_number
-        ) as matched_before
-
-    from matched
-
-),
-
-purchase_spans as (
-
-    select
-        invoice_line_id,
-        customer_id,
-        stock_code,
-        invoiced_at,
-        purchased_so_far - purchased_quantity as span_start,
-        purchased_so_far as span_end
-
-    from spans
-
-    where line_type = 'purchase'
-
-),
-
-return_spans as (
-
-    select
-        invoice_line_id,
-        customer_id,
-        stock_code,
-        unit_price,
-        invoiced_at,
-        purchased_so_far,
-        matched_before as span_start,
-        matched_so_far as span_end
-
-    from spans
-
-    where line_type = 'return'
-
-),
-
-allocations as (
-
-    select
-        return_spans.invoice_line_id as return_line_id,
-        purchase_spans.invoice_line_id as purchase_line_id,
-        least(return_spans.span_end, purchase_spans.span_end)
-        - greatest(return_spans.span_start, purchase_spans.span_start)
-            as allocated_quantity,
-        {{ dbt.datediff(
-            'purchase_spans.invoiced_at', 'return_spans.invoiced_at', 'day'
-        ) }} as days_to_return
-
-    from return_spans
-
-    inner join purchase_spans
-        on
-            return_spans.customer_id = purchase_spans.customer_id
-            and return_spans.stock_code = purchase_spans.stock_code
-            and return_spans.span_start < purchase_spans.span_end
-            and return_spans.span_end > purchase_spans.span_start
-
-    -- A return that matched nothing has an empty span.
-    where return_spans.span_end > return_spans.span_start
-
-),
-
-allocated_by_return as (
-
-    select
-        return_line_id,
-        sum(allocated_quantity) as allocated_quantity
-
-    from allocations
-
-    group by return_line_id
-
-),
-
-unmatched as (
-
-    select
-        returns.invoice_line_id as return_line_id,
-        -returns.quantity - coalesce(allocated_by_return.allocated_quantity, 0)
-            as allocated_quantity,
-        case
-            when returns.is_guest then 'guest_return'
-            when return_spans.purchased_so_far = 0 then 'no_earlier_purchase'
-            else 'more_than_purchased'
-        end as unmatched_reason
-
-    from returns
-
-    left outer join allocated_by_return
-        on returns.invoice_line_id = allocated_by_return.return_line_id
-
-    left outer join return_spans
-        on returns.invoice_line_id = return_spans.invoice_line_id
-
-    where
-        -returns.quantity > coalesce(allocated_by_return.allocated_quantity, 0)
-
-),
-
-every_part as (
-
-    select
-        return_line_id,
-        purchase_line_id,
-        allocated_quantity,
-        days_to_return,
-        cast(null as string) as unmatched_reason
-
-    from allocations
-
-    union all
-
-    select
-        return_line_id,
-        cast(null as string) as purchase_line_id,
-        allocated_quantity,
-        cast(null as bigint) as days_to_return,
-        unmatched_reason
-
-    from unmatched
+    from {{ ref('int_returns_allocated') }}
 
 ),
 
@@ -253,35 +16,24 @@ final as (
 
     select
         -- keys
-        concat(
-            every_part.return_line_id,
-            '>',
-            coalesce(every_part.purchase_line_id, 'none')
-        ) as return_allocation_id,
-        every_part.return_line_id,
-        every_part.purchase_line_id,
-        returns.customer_id,
-        returns.stock_code,
+        return_allocation_id,
+        return_line_id,
+        purchase_line_id,
+        customer_id,
+        stock_code,
 
         -- attributes
-        every_part.unmatched_reason,
+        unmatched_reason,
 
         -- measures
-        cast(every_part.allocated_quantity as bigint) as allocated_quantity,
-        -- What was paid back: the return's own price.
-        cast(
-            cast(every_part.allocated_quantity as decimal(18, 0)) * returns.unit_price
-            as decimal(18, 4)
-        ) as allocated_amount,
-        cast(every_part.days_to_return as bigint) as days_to_return,
+        allocated_quantity,
+        allocated_amount,
+        days_to_return,
 
         -- times
-        returns.invoiced_at as returned_at
+        returned_at
 
-    from every_part
-
-    inner join returns
-        on every_part.return_line_id = returns.invoice_line_id
+    from allocations
 
 )
 

@@ -1,0 +1,55 @@
+{#- The change groups (customers, and invoices of guests) that a model has to compute: on
+    an incremental build those whose fingerprint in `parent` is not the one that the
+    model's own rows carry, otherwise all. `condition` leaves out groups of which the
+    model never has a row. -#}
+{% macro changed_groups(parent, condition="true") -%}
+
+    select distinct
+        change_group,
+        group_fingerprint
+
+    from {{ parent }}
+
+    where {{ condition }}
+    {%- if is_incremental() and has_change_groups() %}
+
+    except
+
+    select distinct
+        change_group,
+        group_fingerprint
+
+    from {{ this }}
+    {%- endif %}
+
+{%- endmacro %}
+
+
+{#- Takes the rows of such groups out of the model, those of groups that are gone too: a
+    pre-hook, in one transaction with the insert that follows. -#}
+{% macro forget_changed_groups(parent, condition="true") -%}
+
+    {%- if is_incremental() -%}
+    delete from {{ this }}
+    {%- if has_change_groups() %}
+
+    where (change_group, group_fingerprint) not in (
+        select
+            change_group,
+            group_fingerprint
+
+        from {{ parent }}
+
+        where {{ condition }}
+    )
+    {%- endif -%}
+    {%- endif -%}
+
+{%- endmacro %}
+
+
+{#- Whether the model's table was written by a version that knew change groups. -#}
+{% macro has_change_groups() -%}
+    {{ return("group_fingerprint" in
+        adapter.get_columns_in_relation(this) | map(attribute="name")) }}
+{%- endmacro %}

@@ -1,0 +1,83 @@
+-- One row per change group with a usable line, once its lines are classified and its
+-- returns allocated: what the models that add lines up compare their own rows with. Its
+-- fingerprint is made of what both tables hold, so it is never ahead of them.
+{{ config(tags=['change_groups']) }}
+
+with
+
+lines as (
+
+    select
+        change_group,
+        group_fingerprint,
+        line_type,
+        is_guest
+
+    from {{ ref('int_lines_classified') }}
+
+    where is_usable
+
+),
+
+allocations as (
+
+    select
+        change_group,
+        group_fingerprint
+
+    from {{ ref('int_returns_allocated') }}
+
+),
+
+line_groups as (
+
+    select
+        change_group,
+        max(group_fingerprint) as group_fingerprint,
+        max(case when is_guest then 0 else 1 end) as known_customers,
+        sum(case when line_type = 'purchase' then 1 else 0 end) as purchase_line_count
+
+    from lines
+
+    group by change_group
+
+),
+
+allocation_groups as (
+
+    select
+        change_group,
+        max(group_fingerprint) as group_fingerprint
+
+    from allocations
+
+    group by change_group
+
+),
+
+final as (
+
+    select
+        -- keys
+        line_groups.change_group,
+
+        -- attributes
+        {{ row_fingerprint([
+            'line_groups.group_fingerprint',
+            'coalesce(allocation_groups.group_fingerprint, 0)',
+        ]) }} as group_fingerprint,
+
+        -- measures
+        line_groups.purchase_line_count,
+
+        -- flags
+        line_groups.known_customers = 1 as has_known_customer
+
+    from line_groups
+
+    left outer join allocation_groups
+        on line_groups.change_group = allocation_groups.change_group
+
+)
+
+select * from final

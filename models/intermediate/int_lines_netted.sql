@@ -1,0 +1,162 @@
+-- One row per usable invoice line: what was sold, sent back or charged, and how much of
+-- it stayed. A view, since a second copy of every line would cost more than the joins.
+{{ config(materialized='view', tags=['change_groups']) }}
+
+with
+
+lines as (
+
+    select
+        invoice_line_id,
+        change_group,
+        invoice_number,
+        stock_code,
+        customer_id,
+        line_type,
+        product_description,
+        country_name,
+        currency_code,
+        store_name,
+        source_file,
+        source_row,
+        quantity,
+        unit_price,
+        line_amount,
+        is_product,
+        is_guest,
+        invoiced_at
+
+    from {{ ref('int_lines_classified') }}
+
+    where is_usable
+
+),
+
+allocations as (
+
+    select
+        return_line_id,
+        purchase_line_id,
+        allocated_quantity,
+        allocated_amount
+
+    from {{ ref('int_returns_allocated') }}
+
+    where purchase_line_id is not null
+
+),
+
+returned as (
+
+    select
+        purchase_line_id,
+        sum(allocated_quantity) as returned_quantity,
+        sum(allocated_amount) as returned_amount
+
+    from allocations
+
+    group by purchase_line_id
+
+),
+
+settled as (
+
+    select
+        return_line_id,
+        sum(allocated_amount) as settled_amount
+
+    from allocations
+
+    group by return_line_id
+
+),
+
+-- The money of a matched return is taken off its purchase; what is left on the return
+-- line itself found no purchase. So the net amounts of all lines add up to the line
+-- amounts of all lines.
+netted as (
+
+    select
+        lines.*,
+        cast(coalesce(returned.returned_quantity, 0) as bigint) as returned_quantity,
+        cast(
+            coalesce(returned.returned_amount, 0) as decimal(18, 4)
+        ) as returned_amount,
+        cast(
+            lines.line_amount
+            - coalesce(returned.returned_amount, 0)
+            + coalesce(settled.settled_amount, 0)
+            as decimal(18, 4)
+        ) as net_amount
+
+    from lines
+
+    left outer join returned
+        on lines.invoice_line_id = returned.purchase_line_id
+
+    left outer join settled
+        on lines.invoice_line_id = settled.return_line_id
+
+),
+
+final as (
+
+    select
+        -- keys
+        invoice_line_id,
+        change_group,
+        invoice_number,
+        stock_code,
+        customer_id,
+
+        -- attributes
+        line_type,
+        product_description,
+        country_name,
+        currency_code,
+        store_name,
+        source_file,
+        source_row,
+
+        -- measures
+        quantity,
+        unit_price,
+        line_amount,
+        returned_quantity,
+        returned_amount,
+        net_amount,
+        -- The units and the money that count as a purchase, and below the lines that
+        -- ever did: the one place where purchase_basis is decided.
+        {%- if var('purchase_basis') == 'textbook' %}
+        case when quantity > 0 and not is_guest then quantity else 0 end
+            as counted_quantity,
+        cast(
+            case when quantity > 0 and not is_guest then line_amount else 0 end
+            as decimal(18, 4)
+        ) as counted_amount,
+        {%- else %}
+        case when line_type = 'purchase' then quantity - returned_quantity else 0 end
+            as counted_quantity,
+        cast(
+            case when line_type = 'purchase' then net_amount else 0 end
+            as decimal(18, 4)
+        ) as counted_amount,
+        {%- endif %}
+
+        -- flags
+        {%- if var('purchase_basis') == 'textbook' %}
+        quantity > 0 and not is_guest as is_counted,
+        {%- else %}
+        line_type = 'purchase' as is_counted,
+        {%- endif %}
+        is_product,
+        is_guest,
+
+        -- times
+        invoiced_at
+
+    from netted
+
+)
+
+select * from final
