@@ -14,22 +14,79 @@ groups_to_do as (
 
 ),
 
+settled_groups as (
+
+    select
+        change_group,
+        purchase_line_count
+
+    from {{ ref('int_change_groups_settled') }}
+
+),
+
+product_groups as (
+
+    select
+        change_group,
+        max(group_fingerprint) as group_fingerprint
+
+    from {{ ref('int_group_products_totalled') }}
+
+    group by change_group
+
+),
+
+-- Products that are behind, after an interrupted build, leave their own fingerprint or
+-- none, and so have the customer computed anew once they have caught up.
+stamped_groups as (
+
+    select
+        groups_to_do.change_group,
+        case
+            when settled_groups.purchase_line_count = 0
+                then groups_to_do.group_fingerprint
+            else coalesce(product_groups.group_fingerprint, 0)
+        end as group_fingerprint
+
+    from groups_to_do
+
+    inner join settled_groups
+        on groups_to_do.change_group = settled_groups.change_group
+
+    left outer join product_groups
+        on groups_to_do.change_group = product_groups.change_group
+
+),
+
 lines as (
 
     select
         netted.customer_id,
-        netted.stock_code,
-        netted.line_type,
         netted.line_amount,
-        netted.is_counted,
         cast(netted.invoiced_at as date) as activity_date
 
     from {{ ref('int_lines_netted') }} as netted
 
-    inner join groups_to_do
-        on netted.change_group = groups_to_do.change_group
+    inner join stamped_groups
+        on netted.change_group = stamped_groups.change_group
 
-    where not netted.is_guest
+    where
+        not netted.is_guest
+        and netted.line_type = 'purchase'
+
+),
+
+products as (
+
+    select
+        products.customer_id,
+        cast(products.first_counted_at as date) as activity_date
+
+    from {{ ref('int_group_products_totalled') }} as products
+
+    where
+        products.customer_id is not null
+        and products.first_counted_at is not null
 
 ),
 
@@ -46,23 +103,6 @@ allocations as (
 
 ),
 
-first_purchases as (
-
-    select
-        customer_id,
-        stock_code,
-        min(activity_date) as activity_date
-
-    from lines
-
-    where is_counted
-
-    group by
-        customer_id,
-        stock_code
-
-),
-
 activities as (
 
     select
@@ -72,7 +112,7 @@ activities as (
         cast(0 as decimal(18, 4)) as gross_amount,
         cast(0 as decimal(18, 4)) as returned_amount
 
-    from first_purchases
+    from products
 
     group by
         customer_id,
@@ -88,8 +128,6 @@ activities as (
         cast(0 as decimal(18, 4)) as returned_amount
 
     from lines
-
-    where line_type = 'purchase'
 
     group by
         customer_id,
@@ -135,10 +173,10 @@ final as (
         -- keys
         totalled.customer_id,
         totalled.activity_date,
-        groups_to_do.change_group,
+        stamped_groups.change_group,
 
         -- attributes
-        groups_to_do.group_fingerprint,
+        stamped_groups.group_fingerprint,
 
         -- measures
         cast(totalled.new_product_count as bigint) as new_product_count,
@@ -148,8 +186,8 @@ final as (
     from totalled
 
     -- The change group of a known customer is the customer.
-    inner join groups_to_do
-        on totalled.customer_id = groups_to_do.change_group
+    inner join stamped_groups
+        on totalled.customer_id = stamped_groups.change_group
 
 )
 

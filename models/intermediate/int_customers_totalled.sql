@@ -14,14 +14,56 @@ groups_to_do as (
 
 ),
 
+settled_groups as (
+
+    select
+        change_group,
+        purchase_line_count
+
+    from {{ ref('int_change_groups_settled') }}
+
+),
+
+product_groups as (
+
+    select
+        change_group,
+        max(group_fingerprint) as group_fingerprint
+
+    from {{ ref('int_group_products_totalled') }}
+
+    group by change_group
+
+),
+
+-- Products that are behind, after an interrupted build, leave their own fingerprint or
+-- none, and so have the customer computed anew once they have caught up.
+stamped_groups as (
+
+    select
+        groups_to_do.change_group,
+        case
+            when settled_groups.purchase_line_count = 0
+                then groups_to_do.group_fingerprint
+            else coalesce(product_groups.group_fingerprint, 0)
+        end as group_fingerprint
+
+    from groups_to_do
+
+    inner join settled_groups
+        on groups_to_do.change_group = settled_groups.change_group
+
+    left outer join product_groups
+        on groups_to_do.change_group = product_groups.change_group
+
+),
+
 lines as (
 
     select
-        netted.invoice_line_id,
-        groups_to_do.group_fingerprint,
+        stamped_groups.group_fingerprint,
         netted.customer_id,
         netted.invoice_number,
-        netted.stock_code,
         netted.country_name,
         netted.line_type,
         netted.quantity,
@@ -33,10 +75,53 @@ lines as (
 
     from {{ ref('int_lines_netted') }} as netted
 
-    inner join groups_to_do
-        on netted.change_group = groups_to_do.change_group
+    inner join stamped_groups
+        on netted.change_group = stamped_groups.change_group
 
     where not netted.is_guest
+
+),
+
+products as (
+
+    select
+        change_group as customer_id,
+        stock_code,
+        net_amount
+
+    from {{ ref('int_group_products_totalled') }}
+
+    where
+        customer_id is not null
+        and net_amount > 0
+
+),
+
+-- The lines are read once; all else is added up from this.
+invoices as (
+
+    select
+        customer_id,
+        invoice_number,
+        country_name,
+        line_type,
+        max(group_fingerprint) as group_fingerprint,
+        count(*) as line_count,
+        sum(quantity) as quantity,
+        sum(line_amount) as line_amount,
+        sum(returned_quantity) as returned_quantity,
+        sum(returned_amount) as returned_amount,
+        sum(net_amount) as net_amount,
+        min(invoiced_at) as first_line_at,
+        max(invoiced_at) as last_line_at
+
+    from lines
+
+    group by
+        customer_id,
+        invoice_number,
+        country_name,
+        line_type
 
 ),
 
@@ -45,7 +130,7 @@ amounts as (
     select
         customer_id,
         max(group_fingerprint) as group_fingerprint,
-        count(*) as line_count,
+        sum(line_count) as line_count,
         count(distinct country_name) as country_count,
         sum(case when line_type = 'purchase' then quantity else 0 end)
             as purchased_quantity,
@@ -60,10 +145,10 @@ amounts as (
             case when line_type in ('purchase', 'return') then 0 else line_amount end
         ) as other_amount,
         sum(line_amount) as line_amount,
-        min(invoiced_at) as first_line_at,
-        max(invoiced_at) as last_line_at
+        min(first_line_at) as first_line_at,
+        max(last_line_at) as last_line_at
 
-    from lines
+    from invoices
 
     group by customer_id
 
@@ -80,12 +165,13 @@ ranked_countries as (
             partition by customer_id
             order by
                 case when line_type = 'purchase' then 0 else 1 end,
-                invoiced_at desc,
+                last_line_at desc,
                 country_name asc,
-                invoice_line_id asc
+                invoice_number asc,
+                line_type asc
         ) as country_rank
 
-    from lines
+    from invoices
 
     where country_name is not null
 
@@ -109,9 +195,9 @@ orders as (
         customer_id,
         invoice_number,
         sum(quantity) = sum(returned_quantity) as is_fully_returned,
-        min(invoiced_at) as ordered_at
+        min(first_line_at) as ordered_at
 
-    from lines
+    from invoices
 
     where line_type = 'purchase'
 
@@ -136,36 +222,20 @@ visits as (
 
 ),
 
-products as (
-
-    select
-        customer_id,
-        stock_code,
-        sum(net_amount) as net_amount
-
-    from lines
-
-    where line_type = 'purchase'
-
-    group by
-        customer_id,
-        stock_code
-
-),
-
 ranked_products as (
 
     select
-        customer_id,
-        stock_code,
+        products.customer_id,
+        products.stock_code,
         row_number() over (
-            partition by customer_id
-            order by net_amount desc, stock_code asc
+            partition by products.customer_id
+            order by products.net_amount desc, products.stock_code asc
         ) as product_rank
 
     from products
 
-    where net_amount > 0
+    inner join stamped_groups
+        on products.customer_id = stamped_groups.change_group
 
 ),
 
@@ -200,7 +270,7 @@ final as (
         favourites.third_stock_code,
 
         -- measures
-        amounts.line_count,
+        cast(amounts.line_count as bigint) as line_count,
         amounts.country_count,
         coalesce(visits.order_count, 0) as order_count,
         cast(coalesce(visits.returned_order_count, 0) as bigint)

@@ -3,7 +3,7 @@
 -- id.
 {{ config(
     materialized='incremental' if target.type == 'duckdb' else 'table',
-    pre_hook="{{ forget_changed_groups(ref('int_change_groups_settled')) }}",
+    pre_hook="{{ forget_changed_groups(ref('int_order_products_totalled')) }}",
     tags=['change_groups'],
 ) }}
 
@@ -11,86 +11,28 @@ with
 
 groups_to_do as (
 
-    {{ changed_groups(ref('int_change_groups_settled')) }}
+    {{ changed_groups(ref('int_order_products_totalled')) }}
 
 ),
 
-lines as (
-
-    select
-        netted.change_group,
-        groups_to_do.group_fingerprint,
-        netted.invoice_number,
-        netted.customer_id,
-        netted.stock_code,
-        netted.country_name,
-        netted.line_type = 'purchase' as is_purchase,
-        netted.quantity,
-        netted.line_amount,
-        netted.returned_quantity,
-        netted.returned_amount,
-        netted.net_amount,
-        netted.counted_quantity,
-        netted.counted_amount,
-        netted.is_guest,
-        netted.invoiced_at
-
-    from {{ ref('int_lines_netted') }} as netted
-
-    inner join groups_to_do
-        on netted.change_group = groups_to_do.change_group
-
-    where
-        netted.line_type = 'purchase'
-        or netted.is_counted
-
-),
-
--- By product first: counting distinct products of an invoice at once costs three times
--- as much.
 products as (
 
-    select
-        change_group,
-        group_fingerprint,
-        invoice_number,
-        customer_id,
-        is_guest,
-        stock_code,
-        is_purchase,
-        min(country_name) as country_name,
-        count(*) as line_count,
-        sum(quantity) as quantity,
-        sum(line_amount) as line_amount,
-        sum(returned_quantity) as returned_quantity,
-        sum(returned_amount) as returned_amount,
-        sum(net_amount) as net_amount,
-        sum(counted_quantity) as counted_quantity,
-        sum(counted_amount) as counted_amount,
-        min(case when counted_quantity > 0 then invoiced_at end) as counted_at,
-        min(invoiced_at) as invoiced_at
+    select order_products.*
 
-    from lines
+    from {{ ref('int_order_products_totalled') }} as order_products
 
-    group by
-        change_group,
-        group_fingerprint,
-        invoice_number,
-        customer_id,
-        is_guest,
-        stock_code,
-        is_purchase
+    inner join groups_to_do
+        on order_products.change_group = groups_to_do.change_group
 
 ),
 
 totalled as (
 
     select
-        change_group,
-        group_fingerprint,
         invoice_number,
         customer_id,
-        is_guest,
+        customer_id is null as is_guest,
+        min(group_fingerprint) as group_fingerprint,
         coalesce(
             min(case when is_purchase then country_name end), min(country_name)
         ) as country_name,
@@ -106,17 +48,14 @@ totalled as (
         sum(counted_amount) as counted_amount,
         sum(counted_quantity) > 0 as is_counted,
         -- What was sent back dates no purchase; where nothing was kept, the first line.
-        coalesce(min(counted_at), min(invoiced_at)) as ordered_at,
-        min(case when is_purchase then invoiced_at end) as first_purchase_line_at
+        coalesce(min(first_kept_at), min(first_line_at)) as ordered_at,
+        min(case when is_purchase then first_line_at end) as first_purchase_line_at
 
     from products
 
     group by
-        change_group,
-        group_fingerprint,
         invoice_number,
-        customer_id,
-        is_guest
+        customer_id
 
 ),
 
@@ -124,7 +63,7 @@ final as (
 
     select
         -- keys
-        change_group,
+        coalesce(customer_id, invoice_number) as change_group,
         invoice_number,
         customer_id,
 

@@ -24,17 +24,18 @@ sales as (
     select
         stock_code,
         customer_id,
-        invoice_number,
-        quantity,
-        line_amount,
+        order_count,
+        purchased_quantity,
         returned_quantity,
+        gross_amount,
         returned_amount,
         net_amount,
-        invoiced_at
+        first_sold_at,
+        last_sold_at
 
-    from {{ ref('fct_invoice_lines') }}
+    from {{ ref('int_group_products_totalled') }}
 
-    where line_type = 'purchase'
+    where order_count > 0
 
 ),
 
@@ -104,53 +105,6 @@ codes as (
 
 ),
 
--- In three steps, since counting distinct orders and customers at once costs three
--- times as much.
-bought_by_order as (
-
-    select
-        stock_code,
-        customer_id,
-        invoice_number,
-        sum(quantity) as purchased_quantity,
-        sum(returned_quantity) as returned_quantity,
-        sum(line_amount) as gross_amount,
-        sum(returned_amount) as returned_amount,
-        sum(net_amount) as net_amount,
-        min(invoiced_at) as first_sold_at,
-        max(invoiced_at) as last_sold_at
-
-    from sales
-
-    group by
-        stock_code,
-        customer_id,
-        invoice_number
-
-),
-
-bought_by_customer as (
-
-    select
-        stock_code,
-        customer_id,
-        count(*) as order_count,
-        sum(purchased_quantity) as purchased_quantity,
-        sum(returned_quantity) as returned_quantity,
-        sum(gross_amount) as gross_amount,
-        sum(returned_amount) as returned_amount,
-        sum(net_amount) as net_amount,
-        min(first_sold_at) as first_sold_at,
-        max(last_sold_at) as last_sold_at
-
-    from bought_by_order
-
-    group by
-        stock_code,
-        customer_id
-
-),
-
 totals as (
 
     select
@@ -165,7 +119,7 @@ totals as (
         min(first_sold_at) as first_sold_at,
         max(last_sold_at) as last_sold_at
 
-    from bought_by_customer
+    from sales
 
     group by stock_code
 
