@@ -1,6 +1,6 @@
 # `make build` and `make test` are all that most people need; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help env env-dev build test lint format bench picture docs clean
+.PHONY: help env env-dev build test test-histories lint format bench picture docs clean
 
 PYTHON ?= python3
 # A uv of one's own is used; without one, pip puts it in .uv, which works even where
@@ -17,6 +17,7 @@ help:
 	@echo 'make build DATA="my lines.xlsx" load a file first (xlsx, csv, tsv, parquet)'
 	@echo "make build VARS='{...}'         set vars; dbt_project.yml lists them"
 	@echo 'make test                       all that CI runs'
+	@echo 'make test-histories             200 random histories: daily builds equal full ones'
 	@echo 'make format                     format Python and SQL'
 	@echo 'make bench                      time and memory against two yardsticks'
 	@echo 'make docs                       the dbt docs site, in target/'
@@ -40,6 +41,9 @@ build: env
 
 test: env-dev lint
 	$(RUN)pytest --numprocesses 2 --dist loadfile
+
+test-histories: env-dev
+	RETAIL_SEGMENTS_HISTORIES=200 $(RUN)pytest --numprocesses 2 tests/python/test_incremental.py
 
 lint: env-dev
 	$(UV) lock --check
