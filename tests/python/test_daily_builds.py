@@ -1,0 +1,84 @@
+"""Day after day with dbt itself: what stands at last equals a build from nothing."""
+
+import shutil
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from conftest import Warehouse, run_dbt
+
+SCHEMAS = ("intermediate", "ml", "marts")
+WITHOUT_GATES = ["--exclude-resource-types", "test", "unit_test"]
+WITHOUT_FITS = ["--exclude-resource-types", "unit_test", "--exclude", "tag:weekly"]
+
+
+@pytest.fixture(scope="module")
+def days(demo_folder, tmp_path_factory):
+    """Build three times as lines arrive, and once more from nothing."""
+    folder = tmp_path_factory.mktemp("days")
+    landing = folder / "landing"
+    landing.mkdir()
+    [demo] = (demo_folder / "landing").glob("demo-*.parquet")
+    lines = pq.read_table(demo)
+    dates = sorted(filter(None, lines["invoice_date"].to_pylist()))
+    known = pc.less(lines["invoice_date"], dates[len(dates) * 8 // 10])
+    early = lines.filter(pc.fill_null(known, fill_value=True))
+    rest = lines.filter(pc.fill_null(pc.invert(known), fill_value=False))
+    # Half of what is left comes late, and a file is delivered once more at last.
+    late = rest.slice(0, len(rest) // 2)
+
+    def land(name, table):
+        hashed = table.set_column(
+            table.schema.get_field_index("source_hash"),
+            "source_hash",
+            pa.array([name] * len(table), pa.string()),
+        )
+        pq.write_table(hashed, landing / f"lines-{name}.parquet")
+
+    def build(warehouse, options, **variables):
+        result = run_dbt(
+            ["build", "--warn-error", *options],
+            folder=folder,
+            landing=landing,
+            warehouse=warehouse,
+            variables=variables,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+
+    daily = folder / "daily.duckdb"
+    land("a", early)
+    build(daily, WITHOUT_GATES)
+    land("b", rest.slice(len(late)))
+    in_between = str(dates[len(dates) * 9 // 10].date())
+    build(daily, WITHOUT_FITS, as_of_date=in_between, purchase_basis="textbook")
+    land("c", late)
+    land("d", late)
+    build(daily, ["--exclude-resource-types", "unit_test"])
+    again = folder / "again" / "daily.duckdb"
+    again.parent.mkdir()
+    shutil.copy(daily, again)
+    build(again, [*WITHOUT_GATES, "--full-refresh"])
+    return Warehouse(daily), Warehouse(again)
+
+
+def test_every_table_equals_that_of_a_full_build(days):
+    daily, again = days
+    for schema in SCHEMAS:
+        tables = daily.tables(schema)
+        assert tables == again.tables(schema)
+        for table in tables:
+            query = f"select * from {schema}.{table} order by all"
+            assert daily.arrow(query).equals(again.arrow(query)), table
+
+
+def test_lines_that_came_twice_are_set_aside(days):
+    daily, _ = days
+    copies = daily.value(
+        "select count(*) from marts.fct_rejected_lines "
+        "where reject_reason = 'exact_duplicate' and source_file is not null"
+    )
+    late = daily.value(
+        "select count(*) from intermediate.int_lines_classified where source_hash = 'd'"
+    )
+    assert copies >= late > 0
