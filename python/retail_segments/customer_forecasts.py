@@ -12,6 +12,7 @@ from retail_segments.forecasting import (
     LIFETIME_FITS,
     Origin,
     Past,
+    fit_lifetime,
     forecast,
     passed,
 )
@@ -20,6 +21,7 @@ from retail_segments.lifetime_models import (
     expected_purchases,
     probability_active,
 )
+from retail_segments.threads import one_thread
 
 # What a forecast comes from, apart from the data and the libraries: modules.
 MODULES = ("customer_forecasts", *SCORING_MODULES)
@@ -104,8 +106,20 @@ def forecast_customers(
     """
     if origin is None or origin.histories.empty:
         return pd.DataFrame(columns=list(TYPES)).astype(TYPES)
-    orders, _ = _say(methods["orders"], origin, pasts)
-    _, amounts = _say(methods["amount"], origin, pasts)
+    with one_thread():
+        return _forecast(customer_ids, origin, pasts, methods, groups, discount_rate)
+
+
+def _forecast(
+    customer_ids: pd.Series,
+    origin: Origin,
+    pasts: Sequence[Past],
+    methods: Mapping[str, str],
+    groups: pd.DataFrame,
+    discount_rate: float,
+) -> pd.DataFrame:
+    said = {name: _say(name, origin, pasts) for name in set(methods.values())}
+    orders, amounts = said[methods["orders"]][0], said[methods["amount"]][1]
     calibration = read_calibration(groups, methods["amount"])
     low = high = np.full(len(amounts), np.nan)
     if calibration is not None:
@@ -135,7 +149,7 @@ def _say(method: str, origin: Origin, pasts: Sequence[Past]) -> tuple[Floats, Fl
 
 
 def _best_lifetime_model(origin: Origin) -> LifetimeModel | None:
-    fits = [fit(origin.histories) for fit in LIFETIME_FITS.values()]
+    fits = [fit_lifetime(method, origin) for method in LIFETIME_FITS]
     usable = [
         model
         for model in fits

@@ -16,9 +16,11 @@ from retail_segments.forecasting import (
     forecast,
     passed,
 )
+from retail_segments.threads import one_thread
 
 # What a score comes from, apart from the data: modules, and libraries.
 MODULES = (
+    "binning",
     "forecast_scores",
     "forecasting",
     "lifetime_likelihoods",
@@ -113,10 +115,12 @@ def score_methods(
     """
     ordered = sorted(pasts, key=lambda past: past.origin.date)
     rows: list[dict[str, Any]] = []
-    for past in ordered[-scored:]:
-        rows += _score(past.origin, past, ordered, interval)
-    if current is not None:
-        rows += _score(current, None, ordered, interval)
+    # Fits of four parameters gain nothing from more threads, and cost twice as much.
+    with one_thread():
+        for past in ordered[-scored:]:
+            rows += _score(past.origin, past, ordered, interval)
+        if current is not None:
+            rows += _score(current, None, ordered, interval)
     return _as_frame(rows)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from retail_segments.binning import find_edges, number_classes
 from retail_segments.clustering import Floats
 from retail_segments.lifetime_models import (
     LifetimeModel,
@@ -17,6 +18,7 @@ from retail_segments.lifetime_models import (
     fit_nbd,
     fit_pareto_nbd,
 )
+from retail_segments.threads import one_thread
 
 # What a method must beat to be used, simplest first.
 BASELINES = ("repeat_rate", "last_window", "year_ago_window")
@@ -31,6 +33,8 @@ METHODS = (*BASELINES, *LIFETIME_FITS, "gradient_boosting")
 LEARNING_SIZE = 20_000
 # Fewer customers than this teach nothing.
 SMALLEST_SIZE = 50
+# Classes that the values of a feature are put into before trees see them.
+CLASS_COUNT = 64
 # Few and small trees: on some thousand customers more of either foretells less.
 BOOSTING: dict[str, Any] = {
     "loss": "poisson",
@@ -38,7 +42,7 @@ BOOSTING: dict[str, Any] = {
     "learning_rate": 0.06,
     "max_leaf_nodes": 6,
     "min_samples_leaf": 60,
-    "max_bins": 64,
+    "max_bins": CLASS_COUNT,
     "early_stopping": False,
     "random_state": 42,
 }
@@ -288,7 +292,7 @@ def _by_rule(method: str, origin: Origin) -> Forecast:
 
 def _by_lifetime(method: str, origin: Origin) -> Forecast:
     known, season = origin.histories, origin.season
-    model = LIFETIME_FITS[method](known)
+    model = fit_lifetime(method, origin)
     if np.isnan(model.log_likelihood):
         return Forecast(reason=model.degenerate_reason, model=model)
     # The models count days with a purchase; some have several orders.
@@ -302,6 +306,33 @@ def _by_lifetime(method: str, origin: Origin) -> Forecast:
         model.degenerate_reason,
         model,
     )
+
+
+def fit_lifetime(method: str, origin: Origin) -> LifetimeModel:
+    """Fit a lifetime model to the customers of an origin, once.
+
+    Parameters
+    ----------
+    method : str
+        One of `LIFETIME_FITS`.
+    origin : Origin
+        What is known.
+
+    Returns
+    -------
+    LifetimeModel
+
+    Examples
+    --------
+    >>> histories = pd.DataFrame({name: [4.0] for name in HISTORY})
+    >>> origin = Origin(pd.Timestamp("2011-12-10"), histories, 90)
+    >>> fit_lifetime("nbd", origin) is fit_lifetime("nbd", origin)
+    True
+    """
+    model: LifetimeModel = origin.once(
+        f"fit of {method}", lambda: LIFETIME_FITS[method](origin.histories)
+    )
+    return model
 
 
 def expected_order_values(histories: pd.DataFrame) -> Floats:
@@ -365,7 +396,6 @@ def features(histories: pd.DataFrame) -> Floats:
 
 def _by_boosting(origin: Origin, lessons: Sequence[Past]) -> Forecast:
     from sklearn.ensemble import HistGradientBoostingRegressor
-    from threadpoolctl import threadpool_limits
 
     parts = [
         (
@@ -382,12 +412,21 @@ def _by_boosting(origin: Origin, lessons: Sequence[Past]) -> Forecast:
     )
     if not orders.any():
         return Forecast(reason="nobody ordered anything after the earlier origins")
+    # Trees tell no more than classes apart, which are found faster beforehand.
+    coming = _features(origin)
+    edges = [find_edges(column, start, count=CLASS_COUNT) for column in known.T]
+    learnt, asked = (
+        np.column_stack(
+            [number_classes(*pair) for pair in zip(rows.T, edges, strict=True)]
+        ).astype("float64")
+        for rows in (known, coming)
+    )
     # Counts over an exposure: trees learn a factor then, which reaches beyond them.
-    with threadpool_limits(limits=1):
+    with one_thread():
         factors = (
             HistGradientBoostingRegressor(**BOOSTING)
-            .fit(known, orders / start, sample_weight=start)
-            .predict(_features(origin))
+            .fit(learnt, orders / start, sample_weight=start)
+            .predict(asked)
         )
     expected = factors * _before_boosting(origin)
     return Forecast(
