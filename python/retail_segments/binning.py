@@ -64,7 +64,7 @@ def find_edges(values: Floats, weights: Floats, *, count: int) -> Floats:
 
 
 def number_classes(values: Floats, edges: Floats) -> Integers:
-    """Number the class of each value, from 0; an edge belongs to the class below it.
+    """Give each value the number of its class; an edge is in the class below it.
 
     Parameters
     ----------

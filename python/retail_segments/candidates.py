@@ -11,6 +11,7 @@ import pandas as pd
 
 from retail_segments.clustering import Floats, Integers
 from retail_segments.memory import take_fingerprint
+from retail_segments.threads import one_thread
 
 if TYPE_CHECKING:
     from retail_segments.partitions import Algorithm, Sample
@@ -184,7 +185,7 @@ def compare_candidates(
         else values
     )
     settings = _Settings(range(2, largest_k + 1), n_init, smallest_share, random_state)
-    with _one_thread():
+    with _without_checks():
         rows = _sweep(matrix, settings)
     table = pd.DataFrame(rows).assign(
         customer_count=len(customers), fingerprint=fingerprint
@@ -193,13 +194,12 @@ def compare_candidates(
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let numerics use one thread, and skip checks that a sweep makes thousands of."""
+def _without_checks() -> Iterator[None]:
+    """Use one thread, and skip checks that a sweep makes thousands of."""
     import sklearn
-    from threadpoolctl import threadpool_limits
 
     checks = {"assume_finite": True, "skip_parameter_validation": True}
-    with threadpool_limits(limits=1), sklearn.config_context(**checks):
+    with one_thread(), sklearn.config_context(**checks):
         yield
 
 

@@ -18,6 +18,7 @@ from retail_segments.clustering import (
     transform_features,
 )
 from retail_segments.memory import take_fingerprint
+from retail_segments.threads import one_thread
 
 POSITION = ("recency_days", "frequency", "monetary_value")
 LIBRARIES = ("numpy", "scikit-learn")
@@ -359,14 +360,13 @@ def _fit(customers: pd.DataFrame, *, settings: ModelSettings, n_clusters: int) -
     # Imported late: a build that fits nothing need not wait for scikit-learn.
     from sklearn.cluster import KMeans
     from sklearn.preprocessing import StandardScaler
-    from threadpoolctl import threadpool_limits
 
     matrix = transform_features(
         customers, features=settings.features, transform=settings.transform
     )
     logged = transform_features(customers, features=POSITION, transform="log1p")
     # Several threads would add numbers up in any order, and change the last bits.
-    with threadpool_limits(limits=1):
+    with one_thread():
         scaler = StandardScaler()
         scaled = scaler.fit_transform(matrix)
         positions = StandardScaler().fit_transform(logged)

@@ -28,7 +28,7 @@ MODULES = (
 )
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "scipy")
 # Customers per origin that are measured, of a large shop.
-MEASURED_SIZE = 50_000
+MEASURED_SIZE = 20_000
 # Customers are grouped by their expected amount into so many groups of about equal
 # size, and one of those who are expected to spend nothing.
 GROUP_COUNT = 10

@@ -30,7 +30,7 @@ LIFETIME_FITS: Mapping[str, Callable[[pd.DataFrame], LifetimeModel]] = {
 METHODS = (*BASELINES, *LIFETIME_FITS, "gradient_boosting")
 
 # Customers per origin that boosting learns from.
-LEARNING_SIZE = 20_000
+LEARNING_SIZE = 10_000
 # Fewer customers than this teach nothing.
 SMALLEST_SIZE = 50
 # Classes that the values of a feature are put into before trees see them.

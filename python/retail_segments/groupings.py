@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
 from retail_segments.clustering import Transform, scale_features
+from retail_segments.threads import one_thread
 
 Integers = npt.NDArray[np.int64]
 
@@ -127,6 +127,6 @@ def group_customers(
         if len(np.unique(matrix, axis=0)) < k:
             continue
         kmeans = KMeans(n_clusters=k, n_init=n_init, random_state=random_state)
-        with threadpool_limits(limits=1):
+        with one_thread():
             groups[name] = kmeans.fit_predict(matrix).astype("int64")
     return groups

@@ -51,8 +51,8 @@ STARTS: Mapping[Name, Sequence[tuple[float, ...]]] = {
     "pareto_nbd": ((0.5, 0.5, 0.5), (1.0, 0.2, 1.0), (0.7, 2.0, 2.0)),
     "gamma_gamma": ((2.0, 3.0), (6.0, 1.5)),
 }
-# Of more customers every n-th is fitted: 50,000 settle four parameters.
-MAX_FITTED_CUSTOMERS = 50_000
+# Of more customers every n-th is fitted: 20,000 settle four parameters.
+MAX_FITTED_CUSTOMERS = 20_000
 # With fewer customers who came back, four parameters are not to be had.
 MIN_REPEAT_CUSTOMERS = 10
 # Edges of parameters, once times are divided by the longest and amounts by the mean.

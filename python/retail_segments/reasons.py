@@ -7,7 +7,8 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
-from threadpoolctl import threadpool_limits
+
+from retail_segments.threads import one_thread
 
 # What customers may be clustered on, and the digits that thresholds are rounded to.
 FEATURES = {
@@ -86,7 +87,7 @@ def explain_clusters(
     clusters = customers["cluster_id"].to_numpy(dtype="int64")
     leaves = max(2, rules_per_cluster * len(np.unique(clusters)))
     tree = DecisionTreeClassifier(max_leaf_nodes=leaves, random_state=random_state)
-    with threadpool_limits(limits=1):
+    with one_thread():
         tree.fit(values.to_numpy(), clusters)
         out_of_fold = _fidelity_out_of_fold(values, clusters, tree, random_state)
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
 from retail_segments.clustering import Floats, Integers, Transform
 from retail_segments.groupings import FEATURES, group_customers, list_groupings
 from retail_segments.memory import take_fingerprint
+from retail_segments.threads import one_thread
 
 # What `measure_validity` reads.
 COLUMNS = (
@@ -160,7 +160,7 @@ def measure_validity(
 
     ordered = customers.sort_values(["origin_date", "customer_id"], kind="stable")
     rows: list[dict[str, Any]] = []
-    with threadpool_limits(limits=1):
+    with one_thread():
         origins = [
             _measure_origin(
                 group.reset_index(drop=True),
@@ -333,7 +333,7 @@ def _boost(
     predicted = np.empty(len(values))
     # Limited here too: a limit holds for libraries that are loaded by then, and trees
     # on several threads wait for each other where cores are busy.
-    with threadpool_limits(limits=1):
+    with one_thread():
         for number in range(FOLDS):
             held_out = folds == number
             trees = HistGradientBoostingRegressor(random_state=random_state, **BOOSTING)

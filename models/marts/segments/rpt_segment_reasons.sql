@@ -174,29 +174,30 @@ scaled as (
 
 ),
 
+-- A better cluster is nearer than all that are not from the last of its meetings with
+-- them on, so the others are no places to enter it.
 meetings as (
 
     select
         unimproved.customer_id,
         unimproved.measure,
-        unimproved.measured,
-        unimproved.direction,
-        unimproved.step,
-        unimproved.transform,
-        unimproved.feature_mean,
-        unimproved.feature_deviation,
-        (
-            (
-                better.squared_distance
-                - power(better.z - better.centroid_z, 2)
-                + power(better.centroid_z, 2)
-            )
-            - (
-                unimproved.squared_distance
-                - power(unimproved.z - unimproved.centroid_z, 2)
-                + power(unimproved.centroid_z, 2)
-            )
-        ) / (2 * (better.centroid_z - unimproved.centroid_z)) as meeting_z
+        better.cluster_id,
+        min(unimproved.measured) as measured,
+        max(
+            unimproved.direction
+            * (
+                (
+                    better.squared_distance
+                    - power(better.z - better.centroid_z, 2)
+                    + power(better.centroid_z, 2)
+                )
+                - (
+                    unimproved.squared_distance
+                    - power(unimproved.z - unimproved.centroid_z, 2)
+                    + power(unimproved.centroid_z, 2)
+                )
+            ) / (2 * (better.centroid_z - unimproved.centroid_z))
+        ) as furthest_meeting
 
     from scaled as unimproved
 
@@ -208,20 +209,42 @@ meetings as (
             and better.segment_rank < better.own_rank
             and (better.centroid_z - unimproved.centroid_z) * unimproved.direction > 0
 
+    group by
+        unimproved.customer_id,
+        unimproved.measure,
+        better.cluster_id
+
 ),
 
 in_units as (
 
     select
-        *,
+        meetings.customer_id,
+        meetings.measure,
+        meetings.measured,
+        measures.direction,
+        measures.step,
         case
-            when transform = 'log1p'
+            when measures.transform = 'log1p'
                 -- Beyond this a number of days, orders or pounds makes no sense.
-                then exp(least(meeting_z * feature_deviation + feature_mean, 25)) - 1
-            else meeting_z * feature_deviation + feature_mean
+                then exp(least(
+                    measures.direction * meetings.furthest_meeting
+                    * measures.feature_deviation
+                    + measures.feature_mean,
+                    25
+                )) - 1
+            else
+                measures.direction * meetings.furthest_meeting
+                * measures.feature_deviation
+                + measures.feature_mean
         end as meeting
 
     from meetings
+
+    inner join measures
+        on
+            meetings.cluster_id = measures.cluster_id
+            and meetings.measure = measures.measure
 
 ),
 
@@ -317,12 +340,7 @@ rescored as (
         changed.proposed,
         changed.size_of_change,
         centroids.cluster_id,
-        row_number() over (
-            partition by changed.customer_id, changed.measure, changed.proposed
-            order by
-                {{- squared_distance('changed', 'centroids') }},
-                centroids.cluster_id
-        ) as nearness
+        {{- squared_distance('changed', 'centroids') }} as squared_distance
 
     from changed
 
@@ -330,33 +348,50 @@ rescored as (
 
 ),
 
-verified as (
+-- Distances have nine decimals, so that less than the ninth decides a tie.
+reached as (
 
     select
-        rescored.customer_id,
-        rescored.measure,
-        rescored.proposed,
-        rescored.size_of_change,
-        rescored.cluster_id,
-        row_number() over (
-            partition by rescored.customer_id, rescored.measure
-            order by rescored.size_of_change, rescored.proposed
-        ) as change_rank
+        customer_id,
+        measure,
+        proposed,
+        min(size_of_change) as size_of_change,
+        min_by(cluster_id, squared_distance + cluster_id * 1e-11) as cluster_id
 
     from rescored
 
+    group by
+        customer_id,
+        measure,
+        proposed
+
+),
+
+verified as (
+
+    select
+        reached.customer_id,
+        reached.measure,
+        reached.proposed,
+        reached.size_of_change,
+        reached.cluster_id,
+        row_number() over (
+            partition by reached.customer_id, reached.measure
+            order by reached.size_of_change, reached.proposed
+        ) as change_rank
+
+    from reached
+
     inner join placed
-        on rescored.customer_id = placed.customer_id
+        on reached.customer_id = placed.customer_id
 
     inner join segments as own
         on placed.cluster_id = own.cluster_id
 
-    inner join segments as reached
-        on rescored.cluster_id = reached.cluster_id
+    inner join segments as better
+        on reached.cluster_id = better.cluster_id
 
-    where
-        rescored.nearness = 1
-        and reached.segment_rank < own.segment_rank
+    where better.segment_rank < own.segment_rank
 
 ),
 
