@@ -78,7 +78,7 @@ pairs as (
 
 ),
 
-products as (
+product_counts as (
 
     select
         made_on_date,
@@ -93,6 +93,20 @@ products as (
     group by
         made_on_date,
         stock_code
+
+),
+
+-- Ties of a customer's products are broken by one small number, which sorts faster.
+products as (
+
+    select
+        *,
+        row_number() over (
+            partition by made_on_date
+            order by basket_count desc, stock_code asc
+        ) as product_number
+
+    from product_counts
 
 ),
 
@@ -375,8 +389,7 @@ own_for_customers as (
             partition by owned.made_on_date, owned.customer_id
             order by
                 owned.basket_count desc,
-                products.basket_count desc,
-                owned.stock_code asc
+                products.product_number asc
         ) as source_rank
 
     from owned
@@ -441,7 +454,7 @@ counted_pairs as (
 
 ),
 
-rules as (
+directed_rules as (
 
     select
         made_on_date,
@@ -473,18 +486,40 @@ rules as (
 
 ),
 
+-- The surest rule has the smallest number, among those of a product and among all.
+rules as (
+
+    select
+        directed_rules.made_on_date,
+        directed_rules.antecedent,
+        directed_rules.consequent,
+        directed_rules.confidence,
+        row_number() over (
+            partition by directed_rules.made_on_date
+            order by
+                directed_rules.confidence desc,
+                directed_rules.consequent asc,
+                directed_rules.antecedent asc
+        ) as rule_number
+
+    from directed_rules
+
+    inner join products
+        on
+            directed_rules.made_on_date = products.made_on_date
+            and directed_rules.consequent = products.stock_code
+
+    where products.is_on_sale
+
+),
+
 followed as (
 
     select
         owned.made_on_date,
         owned.customer_id,
         rules.consequent,
-        rules.antecedent,
-        rules.confidence,
-        row_number() over (
-            partition by owned.made_on_date, owned.customer_id, rules.consequent
-            order by rules.confidence desc, rules.antecedent asc
-        ) as rule_rank
+        min(rules.rule_number) as rule_number
 
     from owned
 
@@ -493,28 +528,25 @@ followed as (
             owned.made_on_date = rules.made_on_date
             and owned.stock_code = rules.antecedent
 
+    group by
+        owned.made_on_date,
+        owned.customer_id,
+        rules.consequent
+
 ),
 
-rules_for_customers as (
+ranked_rules as (
 
     select
         followed.made_on_date,
         followed.customer_id,
-        'rule' as drawn_from,
-        followed.consequent as stock_code,
-        followed.antecedent,
-        followed.confidence as score,
+        followed.rule_number,
         row_number() over (
             partition by followed.made_on_date, followed.customer_id
-            order by followed.confidence desc, followed.consequent asc
+            order by followed.rule_number
         ) as source_rank
 
     from followed
-
-    inner join products
-        on
-            followed.made_on_date = products.made_on_date
-            and followed.consequent = products.stock_code
 
     left outer join just_bought
         on
@@ -522,10 +554,29 @@ rules_for_customers as (
             and followed.customer_id = just_bought.customer_id
             and followed.consequent = just_bought.stock_code
 
-    where
-        followed.rule_rank = 1
-        and products.is_on_sale
-        and just_bought.stock_code is null
+    where just_bought.stock_code is null
+
+),
+
+rules_for_customers as (
+
+    select
+        ranked_rules.made_on_date,
+        ranked_rules.customer_id,
+        'rule' as drawn_from,
+        rules.consequent as stock_code,
+        rules.antecedent,
+        rules.confidence as score,
+        ranked_rules.source_rank
+
+    from ranked_rules
+
+    inner join rules
+        on
+            ranked_rules.made_on_date = rules.made_on_date
+            and ranked_rules.rule_number = rules.rule_number
+
+    where ranked_rules.source_rank <= {{ largest_rank }}
 
 ),
 
