@@ -130,9 +130,8 @@ class _Counter:
     def __init__(self, items: pd.DataFrame, baskets: pd.DataFrame) -> None:
         first = items.drop_duplicates("basket_number").sort_values("basket_number")
         numbers = first["basket_number"].to_numpy()
-        self.products, columns = np.unique(
-            items["stock_code"].to_numpy(dtype=object), return_inverse=True
-        )
+        columns, codes = pd.factorize(items["stock_code"], sort=True)
+        self.products = codes.to_numpy(dtype=object)
         self._columns = {code: place for place, code in enumerate(self.products)}
         self._has = np.zeros((len(numbers), len(self.products)), dtype="bool")
         self._has[np.searchsorted(numbers, items["basket_number"]), columns] = True
