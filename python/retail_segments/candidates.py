@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 # imported where something is computed: a table that is kept costs nothing.
 
 # Customers that partitions are fitted on, at most; of very many, a sample does.
-FIT_SIZE = 100_000
+FIT_SIZE = 20_000
 # The same for what compares every pair of customers, or fits a hundred times: Ward's
 # tree, HDBSCAN, the silhouette, and all that is drawn anew from customers.
-PAIRS_SIZE = 10_000
+PAIRS_SIZE = 6_000
 # Starts of K-Means on each sample that is drawn anew.
 RESAMPLE_STARTS = 3
 
