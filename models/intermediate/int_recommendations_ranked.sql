@@ -29,6 +29,29 @@ methods as (
 
 ),
 
+-- Nothing after a source that has them all is ever reached.
+full_sources as (
+
+    select
+        suggestions.made_on_date,
+        suggestions.customer_id,
+        methods.method,
+        min(methods.priority) as last_priority
+
+    from suggestions
+
+    inner join methods
+        on suggestions.drawn_from = methods.drawn_from
+
+    where suggestions.source_rank = {{ largest_rank }}
+
+    group by
+        suggestions.made_on_date,
+        suggestions.customer_id,
+        methods.method
+
+),
+
 -- A product that several sources name stands where the first of them has it. A source
 -- has less than 100 products.
 placed as (
@@ -44,6 +67,16 @@ placed as (
 
     inner join methods
         on suggestions.drawn_from = methods.drawn_from
+
+    left outer join full_sources
+        on
+            suggestions.made_on_date = full_sources.made_on_date
+            and suggestions.customer_id = full_sources.customer_id
+            and methods.method = full_sources.method
+
+    where
+        full_sources.last_priority is null
+        or methods.priority <= full_sources.last_priority
 
     group by
         suggestions.made_on_date,

@@ -56,7 +56,9 @@ def fisher_p_values(
     ):
         # Both directions of a rule ask for the same tail, which takes long to add up.
         questions, place = np.unique(
-            np.column_stack([first, all_, np.minimum(n, m), np.maximum(n, m)])[is_asked],
+            np.column_stack([first, all_, np.minimum(n, m), np.maximum(n, m)])[
+                is_asked
+            ],
             axis=0,
             return_inverse=True,
         )
