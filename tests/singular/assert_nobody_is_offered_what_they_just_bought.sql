@@ -32,16 +32,35 @@ lines as (
 
 ),
 
+-- Products are counted in two steps, which is faster than counting distinct ones.
+items as (
+
+    select
+        customer_id,
+        invoice_number,
+        stock_code,
+        sum(counted_quantity) as counted_quantity,
+        max(case when counted_quantity > 0 then 1 else 0 end) as is_bought,
+        min(invoiced_at) as invoiced_at
+
+    from lines
+
+    group by
+        customer_id,
+        invoice_number,
+        stock_code
+
+),
+
 orders as (
 
     select
         customer_id,
         invoice_number,
         min(invoiced_at) as ordered_at,
-        count(distinct case when counted_quantity > 0 then stock_code end)
-            as product_count
+        sum(is_bought) as product_count
 
-    from lines
+    from items
 
     group by
         customer_id,
@@ -71,21 +90,21 @@ select
 
 from recommendations
 
-inner join lines
+inner join items
     on
-        recommendations.customer_id = lines.customer_id
-        and recommendations.stock_code = lines.stock_code
+        recommendations.customer_id = items.customer_id
+        and recommendations.stock_code = items.stock_code
 
 inner join orders
     on
-        lines.customer_id = orders.customer_id
-        and lines.invoice_number = orders.invoice_number
+        items.customer_id = orders.customer_id
+        and items.invoice_number = orders.invoice_number
 
 inner join last_orders
     on recommendations.customer_id = last_orders.customer_id
 
 where
-    lines.counted_quantity > 0
+    items.is_bought = 1
     and orders.product_count <= {{ var('basket_largest_size') }}
     and (
         orders.ordered_at = last_orders.ordered_at
