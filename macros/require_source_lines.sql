@@ -2,7 +2,7 @@
 {% macro require_source_lines() %}
 
     {%- if execute and target.type == "duckdb" and not var("source_table")
-        and flags.WHICH in ("build", "run", "test") -%}
+        and flags.WHICH in ("build", "run", "test", "freshness") -%}
         {%- set folder = env_var("LANDING_PATH", "landing") -%}
         {%- set files = run_query(
             "select count(*) from glob('"

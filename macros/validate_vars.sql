@@ -13,7 +13,7 @@
         "forecast_origin_count", "forecast_interval", "forecast_discount_rate",
         "campaign_control_share", "campaign_salt", "plan_target", "plan_margin",
         "plan_contact_cost", "plan_service_multiple", "plan_effects", "source_table",
-        "source_columns",
+        "source_columns", "freshness_warn_days", "freshness_error_days",
     ] -%}
     {%- set features = clusterable_features() -%}
     {%- set attributes = [
@@ -76,6 +76,8 @@
         ("basket_largest_size", 2, 1000000),
         ("forecast_horizon_days", 7, 365),
         ("forecast_origin_count", 1, 12),
+        ("freshness_warn_days", 0, 36600),
+        ("freshness_error_days", 0, 36600),
     ] if var(name) is not integer or var(name) is boolean
         or not lowest <= var(name) <= highest -%}
         {%- do problems.append(

@@ -22,7 +22,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from retail_segments.build import marts_schema
+from retail_segments.build import marts_schema, read_warehouse
+from retail_segments.errors import ExitCode, SpokenError
 from retail_segments.landing import CAMPAIGNS, working_folder
 from retail_segments.sql import identifier, query
 
@@ -52,8 +53,10 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 Member = Mapping[str, Any]
 
 
-class AudienceError(Exception):
+class AudienceError(SpokenError):
     """What stops an export, in a sentence for the person who asked for it."""
+
+    exit_code = ExitCode.UNUSABLE
 
 
 @dataclass(frozen=True)
@@ -528,13 +531,9 @@ def _read_record(path: Path) -> list[Member]:
 
 def _read_mart(warehouse: Path) -> list[Member]:
     """Read every audience of the last build."""
-    if not warehouse.exists():
-        raise AudienceError(
-            f"There is no warehouse at {warehouse}. Run `make build` first."
-        )
     place = f"{identifier(marts_schema())}.{MART}"
     try:
-        with duckdb.connect(str(warehouse), read_only=True) as connection:
+        with read_warehouse(warehouse) as connection:
             cursor = connection.execute(query("*", place))
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -1,19 +1,37 @@
 """Run `dbt build` with a progress bar, and show what came of it."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from retail_segments.errors import ExitCode, SpokenError
+from retail_segments.locks import IN_USE, is_in_use, say_in_use
 
 if TYPE_CHECKING:
     from dbt_common.events.base_types import EventMsg
 
 
-class BuildError(Exception):
-    """A build that cannot start, or that failed; the message says why."""
+class BuildError(SpokenError):
+    """A build that cannot start; the message says why."""
+
+    exit_code = ExitCode.UNUSABLE
+
+
+class GateError(SpokenError):
+    """A build of which a gate or a model failed."""
+
+
+class WarehouseBusyError(SpokenError):
+    """A warehouse that another process writes to, or reads."""
+
+    exit_code = ExitCode.BUSY
 
 
 def warehouse_path() -> Path:
@@ -38,6 +56,41 @@ def marts_schema() -> str:
     """
     prefix = os.environ.get("SCHEMA_PREFIX", "main")
     return "marts" if prefix in {"main", "default"} else f"{prefix}_marts"
+
+
+@contextmanager
+def read_warehouse(warehouse: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the warehouse to read what the last build left in it.
+
+    Parameters
+    ----------
+    warehouse : Path
+        The DuckDB file.
+
+    Yields
+    ------
+    DuckDBPyConnection
+        Read-only, closed in the end.
+
+    Raises
+    ------
+    BuildError
+        If there is no warehouse yet.
+    WarehouseBusyError
+        If a build is writing to it.
+    """
+    if not warehouse.exists():
+        raise BuildError(
+            f"There is no warehouse at {warehouse}. Run `make build` first."
+        )
+    try:
+        connection = duckdb.connect(str(warehouse), read_only=True)
+    except duckdb.IOException as error:
+        if not is_in_use(error):
+            raise
+        raise WarehouseBusyError(say_in_use(str(warehouse), error)) from error
+    with connection:
+        yield connection
 
 
 def check_vars(text: str) -> dict[str, Any]:
@@ -106,6 +159,10 @@ def build_project(dbt_vars: str, console: Console) -> None:
     Raises
     ------
     BuildError
+        If the build could not begin, such as for a var that cannot be used.
+    WarehouseBusyError
+        If another process has the warehouse.
+    GateError
         If a model or a gate failed.
     """
     # Importing dbt takes a second, which no other command has to wait for.
@@ -139,10 +196,17 @@ def build_project(dbt_vars: str, console: Console) -> None:
         # Or the file stays open for writing, and nobody could read it.
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
 
+    if result.exception is not None:
+        if IN_USE in str(result.exception):
+            raise WarehouseBusyError("The build did not begin, as is said above.")
+        raise BuildError(
+            "The build failed; what is wrong is said above, and in full in "
+            "logs/dbt.log. No table was changed, unless a model is named there."
+        )
     if not result.success:
         for gate in _failed_gates(result.result):
             console.print(gate, markup=False, highlight=False)
-        raise BuildError(
+        raise GateError(
             "The build failed; what is wrong is said above, and in full in "
             "logs/dbt.log. Tables of models that come after the failure are as the "
             "last build left them."

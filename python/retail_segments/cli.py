@@ -24,7 +24,6 @@ from retail_segments.audiences import (
     write_csv,
 )
 from retail_segments.build import (
-    BuildError,
     build_project,
     check_project,
     check_vars,
@@ -37,10 +36,13 @@ from retail_segments.download import (
     discard,
     download_data_set,
 )
+from retail_segments.errors import ExitCode, SpokenError
 from retail_segments.headers import parse_column_options, read_columns_file
-from retail_segments.landing import LoadError, landed_kind, landing_path
+from retail_segments.landing import landed_kind, landing_path
 from retail_segments.load import LoadReport, load_files
 from retail_segments.progress import LateBar
+from retail_segments.results import read_line_counts, read_results, to_markdown
+from retail_segments.results_table import print_results
 from retail_segments.summary import print_summary
 
 _DEMO_FOLDER = Path("demo")
@@ -204,6 +206,36 @@ def summary() -> None:
     """Print what the last build made."""
     with _spoken_errors():
         print_summary(warehouse_path(), Console())
+
+
+@main.command()
+@click.option(
+    "--target-path",
+    "target",
+    type=click.Path(path_type=Path),
+    default=Path("target"),
+    envvar="DBT_TARGET_PATH",
+    show_default=True,
+    help="The folder that dbt wrote to.",
+)
+@click.option(
+    "--markdown", "is_markdown", is_flag=True, help="Write Markdown, for GitHub."
+)
+def results(target: Path, is_markdown: bool) -> None:
+    """Print what the last run of dbt came to, whoever started it.
+
+    What failed, what it means and how to look into it; the lines used, the slowest
+    nodes. Ends with 1 where something failed.
+    """
+    with _spoken_errors():
+        run = read_results(target)
+        lines = read_line_counts(run, warehouse_path())
+    if is_markdown:
+        click.echo(to_markdown(run, lines), nl=False)
+    else:
+        print_results(run, lines, Console())
+    if not run.is_green:
+        raise SystemExit(ExitCode.FAILED)
 
 
 @main.command()
@@ -398,5 +430,6 @@ def _spoken_errors() -> Iterator[None]:
     """Say what stopped a command, without a traceback."""
     try:
         yield
-    except (LoadError, BuildError, AudienceError) as error:
-        raise click.ClickException(str(error)) from error
+    except SpokenError as error:
+        click.echo(f"Error: {error}", err=True)
+        raise SystemExit(error.exit_code) from error

@@ -24,7 +24,7 @@ import duckdb
 import pooch
 
 from retail_segments.delivery import Progress
-from retail_segments.landing import LoadError
+from retail_segments.landing import LoadError, OptionError
 from retail_segments.sql import file_pattern
 
 # UCI Online Retail, donor Daqing Chen, DOI 10.24432/C5BW33, CC BY 4.0.
@@ -191,9 +191,9 @@ def discard(download: Download) -> None:
 
 def _check_request(url: str, sha256: str | None) -> None:
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
-        raise LoadError(f"{url} is not a web address. It must begin with https://.")
+        raise OptionError(f"{url} is not a web address. It must begin with https://.")
     if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
-        raise LoadError(
+        raise OptionError(
             f"{sha256} is not a SHA-256: it should have 64 hexadecimal digits."
         )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from retail_segments.landing import ATTRIBUTES, LoadError
+from retail_segments.landing import ATTRIBUTES, LoadError, OptionError
 
 # Both editions of the Online Retail data set and our own names, in plain form.
 _KNOWN_HEADERS: Mapping[str, tuple[str, ...]] = {
@@ -123,20 +123,20 @@ def check_mapping(mapping: Mapping[str, str]) -> None:
 
     Raises
     ------
-    LoadError
+    OptionError
         If an attribute is unknown, or two attributes name the same header.
     """
     attribute_of: dict[str, str] = {}
     for attribute, header in mapping.items():
         if attribute not in ATTRIBUTES:
-            raise LoadError(
+            raise OptionError(
                 f"There is no attribute {attribute!r} to map a column to."
                 f"{_suggestion(attribute, ATTRIBUTES)} "
                 f"The attributes are {_listed(ATTRIBUTES)}."
             )
         other = attribute_of.setdefault(header, attribute)
         if other != attribute:
-            raise LoadError(
+            raise OptionError(
                 f"The column {header!r} is mapped to both {other} and {attribute}. "
                 "Map it to one of them."
             )
@@ -157,7 +157,7 @@ def parse_column_options(options: Iterable[str]) -> dict[str, str]:
 
     Raises
     ------
-    LoadError
+    OptionError
         If an option has no ``=``, lacks a side, or names an attribute again.
 
     Examples
@@ -169,12 +169,12 @@ def parse_column_options(options: Iterable[str]) -> dict[str, str]:
     for option in options:
         attribute, equals, header = option.partition("=")
         if not (attribute and equals and header):
-            raise LoadError(
+            raise OptionError(
                 f"--column {option} is not of the form ATTRIBUTE=HEADER, "
                 "such as --column unit_price=Preis."
             )
         if attribute in mapping:
-            raise LoadError(f"--column names {attribute} twice. Name it once.")
+            raise OptionError(f"--column names {attribute} twice. Name it once.")
         mapping[attribute] = header
     return mapping
 
@@ -194,21 +194,21 @@ def read_columns_file(path: Path) -> dict[str, str]:
 
     Raises
     ------
-    LoadError
+    OptionError
         If the file is absent or of another form.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise LoadError(f"Cannot read {path}: {error.strerror}.") from error
+        raise OptionError(f"Cannot read {path}: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
-        raise LoadError(f"{path} is not YAML: {reason}.") from error
+        raise OptionError(f"{path} is not YAML: {reason}.") from error
     columns = content.get("columns") if isinstance(content, dict) else None
     if not isinstance(columns, dict) or not all(
         isinstance(text, str) for pair in columns.items() for text in pair
     ):
-        raise LoadError(
+        raise OptionError(
             f"{path} does not map attributes to headers. It should read, for example, "
             "columns: {invoice_no: Rechnung, unit_price: Preis}."
         )

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from retail_segments.errors import ExitCode, SpokenError
+
 if sys.platform != "win32":
     import fcntl
 
@@ -62,8 +64,20 @@ _ASIDE = "aside"
 _WORKING = ".loading"
 
 
-class LoadError(Exception):
+class LoadError(SpokenError):
     """What stops a load, in sentences for the person who asked for it."""
+
+
+class OptionError(LoadError):
+    """A load that cannot be tried: the call or its settings are wrong, not the data."""
+
+    exit_code = ExitCode.UNUSABLE
+
+
+class BusyError(LoadError):
+    """A load that another one keeps from beginning."""
+
+    exit_code = ExitCode.BUSY
 
 
 def landing_path() -> Path:
@@ -179,7 +193,7 @@ def working_folder(landing: Path) -> Iterator[Path]:
         If the folder cannot be made, or another load is at work in it.
     """
     if landing.exists() and not landing.is_dir():
-        raise LoadError(
+        raise OptionError(
             f"The landing folder {landing} is a file. Set LANDING_PATH to a folder."
         )
     landing.mkdir(parents=True, exist_ok=True)
@@ -246,7 +260,7 @@ def _locked(landing: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise LoadError(
+            raise BusyError(
                 f"Another load is at work in {landing}. Try again when it has ended."
             ) from None
         yield

@@ -16,6 +16,7 @@ from retail_segments.headers import check_mapping
 from retail_segments.landing import (
     Kind,
     LoadError,
+    OptionError,
     has_lines,
     landed_file,
     put_in_place,
@@ -144,7 +145,7 @@ def load_files(
     (1, 0)
     """
     if not 0 <= max_unreadable <= 1:
-        raise LoadError(
+        raise OptionError(
             f"The unreadable share allowed must lie in 0 to 1, not {max_unreadable}."
         )
     mapping = dict(columns or {})
@@ -160,7 +161,8 @@ def load_files(
             if not reports:
                 raise
             names = ", ".join(report.source_file for report in reports)
-            raise LoadError(f"{error} Loaded before it, and kept: {names}.") from error
+            said = f"{error} Loaded before it, and kept: {names}."
+            raise type(error)(said) from error
         reports.append(report)
         if on_report is not None:
             on_report(report)
@@ -184,11 +186,11 @@ def _load_file(path: Path, settings: _Settings) -> LoadReport:
 
 def _check_source(path: Path, name: str) -> None:
     if path.is_dir():
-        raise LoadError(
+        raise OptionError(
             f"{path} is a folder. Name the files in it, such as {path}/*.csv."
         )
     if not path.exists():
-        raise LoadError(f"There is no file {path}. Check its name and folder.")
+        raise OptionError(f"There is no file {path}. Check its name and folder.")
     if path.suffix.lower() not in _READERS:
         ending = f"ends in {path.suffix}" if path.suffix else "has no ending"
         raise LoadError(
@@ -204,7 +206,7 @@ def _check_source(path: Path, name: str) -> None:
 def _keep_kinds_apart(settings: _Settings) -> None:
     """Refuse demo lines where real ones lie; to be asked with the folder locked."""
     if settings.kind == "demo" and has_lines(settings.landing):
-        raise LoadError(
+        raise OptionError(
             f"{settings.landing} holds your own lines, and demo lines never mix with "
             "them. Set LANDING_PATH to another folder for the demo, or remove "
             f"{settings.landing / 'lines-*.parquet'} first."

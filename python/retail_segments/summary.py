@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from retail_segments.build import BuildError, marts_schema
+from retail_segments.build import BuildError, marts_schema, read_warehouse
 
 EXAMPLE_QUERY = (
     "select segment_name, count(*) as customers, sum(monetary_value) as revenue "
@@ -76,13 +76,23 @@ def print_summary(warehouse: Path, console: Console) -> None:
     Raises
     ------
     BuildError
-        If there is no warehouse yet.
+        If there is no warehouse yet, or no build has been finished in it.
     """
-    if not warehouse.exists():
+    try:
+        _print_tables(warehouse, console)
+    except duckdb.CatalogException as error:
         raise BuildError(
-            f"There is no warehouse at {warehouse}. Run `make build` first."
-        )
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+            f"The warehouse {warehouse} holds no finished build in the schema "
+            f"{marts_schema()}. Run `make build` first."
+        ) from error
+    console.print()
+    console.print(f"Warehouse  {escape(str(warehouse))}")
+    console.print("Query it   ", end="")
+    console.print(_example(warehouse), soft_wrap=True, markup=False, highlight=False)
+
+
+def _print_tables(warehouse: Path, console: Console) -> None:
+    with read_warehouse(warehouse) as connection:
         connection.execute("set search_path = ?", [marts_schema()])
         console.print()
         console.print(_line_table(connection))
@@ -93,10 +103,6 @@ def print_summary(warehouse: Path, console: Console) -> None:
         if segments:
             console.print()
             console.print(_segment_table(segments, customers[0][3]))
-    console.print()
-    console.print(f"Warehouse  {escape(str(warehouse))}")
-    console.print("Query it   ", end="")
-    console.print(_example(warehouse), soft_wrap=True, markup=False, highlight=False)
 
 
 def _line_table(connection: duckdb.DuckDBPyConnection) -> Table:

@@ -14,7 +14,7 @@ from retail_segments.dates import (
     zone_note,
 )
 from retail_segments.delivery import Delivery
-from retail_segments.landing import ATTRIBUTES, LANDING_SCHEMA, LoadError
+from retail_segments.landing import ATTRIBUTES, LANDING_SCHEMA, OptionError
 from retail_segments.sql import literal, query
 
 _MAX_QUANTITY = 2_147_483_647
@@ -76,7 +76,7 @@ def type_values(
 
     Raises
     ------
-    LoadError
+    OptionError
         If `date_format` is no strptime format.
     """
     described = connection.execute("describe delivered").fetchall()
@@ -244,12 +244,12 @@ def _check_date_format(connection: duckdb.DuckDBPyConnection, date_format: str) 
     try:
         connection.execute("select try_strptime('', ?)", [date_format])
     except duckdb.Error as error:
-        raise LoadError(
+        raise OptionError(
             f"--date-format {date_format!r} is not a strptime format. Write one such "
             "as '%d/%m/%Y %H:%M'."
         ) from error
     if "%" not in date_format:
-        raise LoadError(
+        raise OptionError(
             f"--date-format {date_format!r} has no % field. Write one such as "
             "'%d/%m/%Y %H:%M'."
         )

@@ -57,7 +57,7 @@ def succeed(*arguments):
 
 def refused(*arguments):
     result = run(*arguments)
-    assert result.exit_code == 1, result.output
+    assert result.exit_code == 2, result.output
     [sentence] = result.output.splitlines()
     return sentence
 

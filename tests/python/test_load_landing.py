@@ -208,7 +208,7 @@ def test_the_command_reports_each_file_in_columns():
 def test_the_command_says_what_stopped_it_without_a_traceback():
     write_csv(Path("a.csv"), [LINE])
     result = run("a.csv", "no.csv")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.stdout.startswith("a.csv")
     assert result.stderr.startswith("Error: There is no file no.csv.")
     assert "Traceback" not in result.output
