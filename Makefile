@@ -1,6 +1,6 @@
 # `make build` and `make test` are all that most people need; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help env env-dev build test test-histories lint format bench picture docs clean
+.PHONY: help env env-dev env-examples build test test-examples test-histories lint format bench picture docs clean
 
 PYTHON ?= python3
 # A uv of one's own is used; without one, pip puts it in .uv, which works even where
@@ -18,6 +18,7 @@ help:
 	@echo "make build VARS='{...}'         set vars; dbt_project.yml lists them"
 	@echo 'make test                       all that CI runs'
 	@echo 'make test-histories             200 random histories: daily builds equal full ones'
+	@echo 'make test-examples              run all of examples/, Dagster and Airflow too'
 	@echo 'make format                     format Python and SQL'
 	@echo 'make bench                      time and memory against two yardsticks'
 	@echo 'make docs                       the dbt docs site, in target/'
@@ -69,3 +70,15 @@ docs: env
 
 clean:
 	rm -rf target logs .pytest_cache .ruff_cache .mypy_cache .hypothesis
+
+# Airflow pins much that dbt pins otherwise, so it has an environment of its own.
+.venv-airflow/.done: examples/airflow/requirements.txt | $(UV)
+	$(UV) venv --quiet --clear .venv-airflow
+	$(UV) pip install --quiet --python .venv-airflow -r $<
+	touch $@
+
+env-examples: env-dev .venv-airflow/.done
+	@$(UV) sync --quiet --inexact --group dev --group examples
+
+test-examples: env-examples
+	$(RUN)pytest tests/examples

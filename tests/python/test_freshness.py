@@ -64,7 +64,6 @@ def test_a_table_of_the_warehouse_is_checked_in_place_of_the_folder(tmp_path):
         connection.execute(
             "create table lines as select cast(now()::timestamp - to_days(9) as text) "
             "as \"Invoice Date\" union all select 'soon'",
-            [age],
         )
     variables = {
         **DAYS,
