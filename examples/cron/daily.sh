@@ -22,9 +22,9 @@ export DBT_LOG_PATH=${DBT_LOG_PATH:-$PROJECT/logs}
 
 BIN=$PROJECT/.venv/bin
 
-# K-Means is fitted again on Sundays, and when there is no model yet; on other days SQL
-# places customers by the last one.
-if [ "$(date +%u)" = 7 ] || [ ! -e "$DUCKDB_PATH" ]; then
+# K-Means is fitted again on Sundays, and as long as no build was green; on other days SQL
+# places customers by the last model.
+if [ "$(date +%u)" = 7 ] || [ ! -e "$PUBLISHED" ]; then
     CLUSTER_MODEL=${CLUSTER_MODEL:-refit}
 fi
 CLUSTER_MODEL=${CLUSTER_MODEL:-frozen}
@@ -72,6 +72,10 @@ echo "== $(date '+%F %T') cluster_model: $CLUSTER_MODEL" >>"$log"
 # Without the lock's handle, or a process that outlives the run would hold it.
 run >>"$log" 2>&1 9>&-
 code=$?
+# dbt has no code of its own for a warehouse that somebody else has open.
+if [ "$code" = 2 ] && tail -n 60 "$log" | grep -q 'is in use by another process'; then
+    code=3
+fi
 echo "== $(date '+%F %T') ended with $code" >>"$log"
 find "$LOGS" -name '*.log' -mtime +30 -delete
 

@@ -253,7 +253,8 @@ def advise(node: NodeResult) -> str:
         A command to run; empty where there is none.
     """
     if node.kind == "gates":
-        return f"dbt show --select {node.name} --limit 20"
+        # Without the option, dbt would write over the results of the build.
+        return f"dbt --no-write-json show --select {node.name} --limit 20"
     if node.kind in ("models", "seeds", "unit tests"):
         return f"dbt build --select {node.name}"
     return ""
