@@ -112,8 +112,10 @@ def test_results_are_read_in_the_consumer_too(built):
         cwd=built,
         DUCKDB_PATH="warehouse/shop.duckdb",
     )
-    assert result.returncode in (0, 1, 2), said(result)
-    assert "Traceback" not in said(result)
+    assert result.returncode == 0, said(result)
+    assert result.stdout.startswith("dbt build: green")
+    # The control totals are found in the schemas of the consumer.
+    assert " delivered, " in result.stdout
 
 
 def test_every_folder_that_the_docs_say_can_be_switched_off_can_be(consumer):
