@@ -58,7 +58,7 @@ format: env-dev
 	$(RUN)ruff format .
 	$(RUN)sqlfluff fix models tests/singular analyses
 
-bench: env
+bench: env-dev
 	$(RUN)python bench/run.py $${DATA:+"$$DATA"}
 
 picture: env-dev

@@ -2,8 +2,9 @@
 
 A yardstick for speed, not a design: no hashed keys, no table of rejected lines, no
 control totals, no customer and product tables, no contracts, no tests. It
-de-duplicates, classifies, allocates returns, nets orders, measures and scores RFM, and
-writes K-Means labels back as a table. Its figures are those of the marts.
+de-duplicates, classifies, allocates returns, nets orders, measures and scores RFM,
+follows cohorts, adds up months, counts pairs of products, and writes K-Means labels back
+as a table. Its figures are those of the marts.
 
 Usage: ``python bench/floor.py LINES.parquet``, with the columns of Online Retail.
 Prints the seconds of each step (``bench/run.py`` measures whole processes, the start of
@@ -122,6 +123,37 @@ STEPS = {
             least(5, 1 + floor(5 * percent_rank() over (order by frequency))) as f,
             least(5, 1 + floor(5 * percent_rank() over (order by monetary))) as m
         from rfm""",
+    "cohorts": """
+        create table cohorts as
+        with firsts as (
+            select customer, min(moment) as first_at
+            from orders where kept_units > 0 group by customer)
+        select
+            date_trunc('month', first_at) as cohort,
+            date_diff(
+                'month', date_trunc('month', first_at), date_trunc('month', moment)
+            ) as age,
+            count(distinct customer) as customers, sum(net) as net
+        from orders inner join firsts using (customer)
+        where kept_units > 0 group by all""",
+    "months": """
+        create table months as
+        select date_trunc('month', moment) as month, country, sum(amount) as amount
+        from classified where kind in ('purchase', 'return') group by all""",
+    "basket items": """
+        create table items as
+        select distinct invoice, code from classified
+        where kind = 'purchase' and customer is not null""",
+    "pairs": """
+        create table pairs as
+        with frequent as (
+            select code from items group by code
+            having count(*) >= (select 0.01 * count(distinct invoice) from items)),
+        kept as (select invoice, code from items where code in (from frequent))
+        select one.code as left_code, two.code as right_code, count(*) as baskets
+        from kept as one
+        inner join kept as two on one.invoice = two.invoice and one.code < two.code
+        group by all""",
 }
 
 FIGURES = """

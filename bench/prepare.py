@@ -1,7 +1,8 @@
 """Make the data of a benchmark: the lines as one Parquet file, and loaded.
 
-Usage: ``python bench/prepare.py FOLDER COPIES [LINES.parquet]``; ``bench/run.py`` calls
-it as a process of its own, to stay small itself. Without a file the demo's lines are
+Usage: ``python bench/prepare.py FOLDER COPIES [LINES.parquet]``, and for a day more
+``python bench/prepare.py day LANDING``; ``bench/run.py`` calls it as a process of its
+own, to stay small itself. Without a file the demo's lines are
 made. Copies have customers and invoices of their own. Prints where the lines are, how
 many they are, and the seconds that loading them took, as JSON.
 """
@@ -57,6 +58,25 @@ def copy_lines(lines: Path, copies: int, target: Path) -> Path:
     return target
 
 
+def add_day(landing: Path) -> None:
+    """Land one line in 360 once more: the last invoices, a day later, as new ones."""
+    duckdb.execute(f"""
+        copy (
+            with lines as (from read_parquet('{landing}/*.parquet')),
+            newest as (
+                select * from lines where invoice_date is not null
+                order by invoice_date desc, invoice_no, source_row
+                limit (select count(*) // 360 from lines)
+            )
+            select * replace (
+                concat(invoice_no, '9') as invoice_no,
+                invoice_date + interval 1 day as invoice_date,
+                'day.csv' as source_file, 'day' as source_hash
+            )
+            from newest
+        ) to '{landing}/lines-day.parquet' (format parquet)""")
+
+
 def main(folder: Path, copies: int, source: Path | None) -> None:
     """Make the lines, load them into ``FOLDER/landing``, and say so."""
     lines = source or write_demo(folder).lines
@@ -71,6 +91,9 @@ def main(folder: Path, copies: int, source: Path | None) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "day":
+        add_day(Path(sys.argv[2]))
+        sys.exit()
     main(
         Path(sys.argv[1]),
         int(sys.argv[2]),

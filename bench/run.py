@@ -1,44 +1,60 @@
-"""Measure the project against two yardsticks that do the same work.
+"""Measure the project by size against two yardsticks, and draw it.
 
-``floor.py`` is a bare DuckDB script, ``notebook.py`` what analysts do in pandas. All
-run as whole processes, in turn (A B C A B C ...), so that a busy minute of the machine
-strikes them alike; ratios are taken within a turn. Before the first turn each has run
-once unmeasured: compiled Python, the file cache and dbt's parse are warm.
+``floor.py`` is a bare DuckDB script, ``notebook.py`` what analysts do in pandas. For each
+size all run as whole processes, one after the other, on the same lines:
 
-Usage: ``python bench/run.py [LINES.parquet] [--runs 3] [--copies 1]``. Without a file,
-the whole Online Retail data set if it is at hand (``RETAIL_SEGMENTS_REAL_DATA``, or
-``../shared/data/online_retail.parquet``), or else the demo's lines. ``TMPDIR`` says
-where the temporary files go. Nothing is asserted: seconds are the machine's.
+- ``floor.py`` and ``notebook.py`` (the latter up to 20 copies: it needs the lines in
+  memory several times over);
+- ``dbt build``: everything from nothing, gates included, unit tests not;
+- ``SQL of the floor's scope``: only the models that do what the floor does, one at a time;
+  their own seconds are added up;
+- ``dbt build, a day more``: ``--selector daily`` once a day's lines have been added, one
+  line in 360;
+- Spark, with ``--spark``: ``dbt build --target spark`` on a cluster that is up.
 
-Reading the table: ``x floor`` is how many times as long as the floor. ``CPU s`` is less
-moved than seconds by what else the machine does. ``first to last node`` leaves out
-dbt's own start. ``models, summed`` adds up what each model took; they run several at a
-time, so that the sum may exceed the seconds on the clock.
+Usage: ``python bench/run.py [LINES.parquet] [--copies 1 20] [--runs 1] [--spark]``.
+Without a file, the whole Online Retail data set if it is at hand
+(``RETAIL_SEGMENTS_REAL_DATA``, or ``../shared/data/online_retail.parquet``), or else the
+demo's lines. Writes ``docs/bench.md`` and ``docs/bench.png``. ``TMPDIR`` says where the
+temporary files go. Nothing is asserted: seconds are the machine's. ``CPU s`` is less moved
+than seconds by what else the machine does.
 """
 
 import argparse
 import json
+import math
 import os
+import platform
 import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
 import duckdb
+import picture
 from rich.console import Console
-from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 BENCH = ROOT / "bench"
 MB = 1024 * 1024
 # The kernel reports memory in bytes on a Mac, elsewhere in kilobytes.
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024
-FLOOR, NOTEBOOK, RUN, BUILD = "floor.py", "notebook.py", "dbt run", "dbt build"
-GATES = {"test", "unit_test"}
+FLOOR, NOTEBOOK, SPARK = "floor.py", "notebook.py", "dbt build on Spark"
+BUILD, SCOPE, DAILY = "dbt build", "SQL of the floor's scope", "dbt build, a day more"
+LARGEST_NOTEBOOK = 20
+# What the floor computes: lines, returns, orders, RFM, cohorts, months and pairs.
+SCOPE_MODELS = [
+    "+fct_orders",
+    "+fct_customer_rfm",
+    "+rpt_cohort_retention",
+    "+rpt_sales_monthly",
+    "int_baskets_itemised",
+    "int_basket_products_counted",
+    "int_product_pairs_counted",
+]
 
 FIGURES = """
     select
@@ -65,13 +81,10 @@ class Workspace:
         """Point every process at the folder, away from the user's own warehouse."""
         self.env = os.environ | {
             "DUCKDB_PATH": str(self.warehouse),
-            "LANDING_PATH": str(self.folder / "landing"),
+            "LANDING_PATH": str(self.landing),
+            "SPARK_WAREHOUSE": str(self.folder / "spark"),
             "SCHEMA_PREFIX": "main",
             "PYTHONPATH": str(ROOT / "python"),
-            # Compiled Python is kept for the length of the benchmark, wherever the
-            # environment allows none.
-            "PYTHONDONTWRITEBYTECODE": "",
-            "PYTHONPYCACHEPREFIX": str(self.folder / "pycache"),
             "TMPDIR": str(self.folder),
         }
 
@@ -79,6 +92,11 @@ class Workspace:
     def warehouse(self) -> Path:
         """The warehouse file that dbt builds."""
         return self.folder / "warehouse.duckdb"
+
+    @property
+    def landing(self) -> Path:
+        """The folder of loaded lines."""
+        return self.folder / "landing"
 
     @property
     def target(self) -> Path:
@@ -89,37 +107,23 @@ class Workspace:
         """Write the command that runs a script of this folder."""
         return [sys.executable, str(BENCH / script), *arguments]
 
-    def dbt(self, command: str) -> list[str]:
+    def dbt(self, *arguments: str) -> list[str]:
         """Write the command that runs dbt on the project."""
         options = ["--project-dir", str(ROOT), "--profiles-dir", str(ROOT)]
         options += ["--target-path", str(self.target)]
         options += ["--log-path", str(self.folder / "logs"), "--no-use-colors"]
-        return [sys.executable, "-m", "dbt.cli.main", command, *options]
+        return [sys.executable, "-m", "dbt.cli.main", *arguments, *options]
 
 
 @dataclass
 class Timing:
-    """What one process took."""
+    """What one process took; `parts` are seconds of what it is made of."""
 
     seconds: float
     cpu_seconds: float
     peak_mb: float
     output: str
-
-
-@dataclass
-class Row:
-    """One line of the table: seconds per turn, and more of whole processes."""
-
-    seconds: list[float] = field(default_factory=list)
-    processes: list[Timing] = field(default_factory=list)
-
-    def ratio(self, other: "Row") -> float:
-        """Compare with another line, turn by turn."""
-        return median(
-            mine / theirs
-            for mine, theirs in zip(self.seconds, other.seconds, strict=True)
-        )
+    parts: dict[str, float] = field(default_factory=dict)
 
 
 def measure(command: list[str], env: dict[str, str]) -> Timing:
@@ -157,108 +161,168 @@ def real_data() -> Path | None:
     return beside if beside.exists() else None
 
 
-def commands(workspace: Workspace, lines: str) -> dict[str, list[str]]:
-    """List what is measured, in the order of a turn."""
-    return {
-        FLOOR: workspace.python("floor.py", lines),
-        NOTEBOOK: workspace.python("notebook.py", lines),
-        RUN: workspace.dbt("run"),
-        BUILD: workspace.dbt("build"),
-    }
-
-
-def warm_up(workspace: Workspace, tasks: dict[str, list[str]]) -> dict[str, list]:
-    """Run everything once and gather the figures, which should be the same."""
-    figures = {}
-    for name in (FLOOR, NOTEBOOK):
-        progress.print(f"warming up {name}")
-        figures[name] = json.loads(last_line(measure(tasks[name], workspace.env)))
-    # The build comes first: it makes the reference tables that a run reads.
-    progress.print(f"warming up {BUILD}")
-    measure(tasks[BUILD], workspace.env)
-    with duckdb.connect(str(workspace.warehouse), read_only=True) as con:
-        figures["dbt"] = [float(value or 0) for value in con.sql(FIGURES).fetchall()[0]]
-    return figures
-
-
 def node_seconds(target: Path) -> dict[str, float]:
-    """Read from dbt's report what its nodes took, apart from dbt's own start."""
+    """Read from dbt's report what its models and its gates took, added up."""
     report = json.loads((target / "run_results.json").read_text())
-    parts = {"first to last node": report["elapsed_time"]}
-    parts |= {"models, summed": 0.0, "gates, summed": 0.0}
+    parts = {"models": 0.0, "gates": 0.0}
     for result in report["results"]:
         kind = result["unique_id"].split(".")[0]
-        if kind == "model":
-            parts["models, summed"] += result["execution_time"]
-        elif kind in GATES:
-            parts["gates, summed"] += result["execution_time"]
-    return {name: seconds for name, seconds in parts.items() if seconds}
+        part = {"model": "models", "test": "gates"}.get(kind)
+        if part:
+            parts[part] += result["execution_time"]
+    return parts
 
 
-def measure_turns(
-    workspace: Workspace, tasks: dict[str, list[str]], runs: int
-) -> dict[str, Row]:
-    """Measure everything in turn, as often as asked."""
-    rows: dict[str, Row] = defaultdict(Row)
-    for run in range(1, runs + 1):
-        for name, command in tasks.items():
-            timing = measure(command, workspace.env)
-            progress.print(f"turn {run} of {runs}: {name} {timing.seconds:.2f} s")
-            rows[name].seconds.append(timing.seconds)
-            rows[name].processes.append(timing)
-            if name in (RUN, BUILD):
-                for part, seconds in node_seconds(workspace.target).items():
-                    rows[f"{name}: {part}"].seconds.append(seconds)
-    return rows
+def measure_dbt(workspace: Workspace, *arguments: str) -> Timing:
+    """Run dbt, and say what its nodes took."""
+    timing = measure(workspace.dbt(*arguments), workspace.env)
+    timing.parts = node_seconds(workspace.target)
+    return timing
 
 
-def whole_process(timings: list[Timing]) -> tuple[str, ...]:
-    """Write the cells that only a whole process has."""
-    if not timings:
-        return ()
-    cpu_seconds = median(timing.cpu_seconds for timing in timings)
-    peak_mb = median(timing.peak_mb for timing in timings)
-    return f"{cpu_seconds:.2f}", f"{peak_mb:,.0f}"
+def measure_scope(workspace: Workspace) -> Timing:
+    """Run the models of the floor's scope, and count their own seconds alone."""
+    timing = measure_dbt(
+        workspace, "run", "--full-refresh", "--threads", "1", "-s", *SCOPE_MODELS
+    )
+    timing.seconds = timing.parts.pop("models")
+    return timing
 
 
-def to_table(rows: dict[str, Row]) -> Table:
-    """Lay the medians out."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("process")
-    for heading in ("seconds", "x floor", "x notebook", "CPU s", "peak MB"):
-        table.add_column(heading, justify="right")
-    for name, row in rows.items():
-        table.add_row(
-            name.replace(f"{RUN}: ", "  ").replace(f"{BUILD}: ", "  "),
-            f"{median(row.seconds):.2f}",
-            f"{row.ratio(rows[FLOOR]):.2f}",
-            f"{row.ratio(rows[NOTEBOOK]):.2f}",
-            *whole_process(row.processes),
+def measure_size(workspace: Workspace, lines: str, copies: int, spark: bool) -> dict:
+    """Run everything once on the lines of one size."""
+    timings = {}
+
+    def note(name: str, timing: Timing) -> None:
+        progress.print(f"  {name}: {timing.seconds:.1f} s, {timing.peak_mb:,.0f} MB")
+        timings[name] = timing
+
+    note(FLOOR, measure(workspace.python("floor.py", lines), workspace.env))
+    if copies <= LARGEST_NOTEBOOK:
+        note(NOTEBOOK, measure(workspace.python("notebook.py", lines), workspace.env))
+    workspace.warehouse.unlink(missing_ok=True)
+    no_unit_tests = ["--exclude-resource-type", "unit_test"]
+    note(BUILD, measure_dbt(workspace, "build", *no_unit_tests))
+    check_figures(workspace, timings)
+    note(SCOPE, measure_scope(workspace))
+    measure(
+        workspace.python("prepare.py", "day", str(workspace.landing)), workspace.env
+    )
+    note(DAILY, measure_dbt(workspace, "build", "--selector", "daily"))
+    if spark:
+        note(
+            SPARK, measure_dbt(workspace, "build", "--target", "spark", *no_unit_tests)
         )
-    return table
+    return timings
 
 
-def describe_figures(figures: dict[str, list]) -> str:
-    """Say whether all did the same work."""
-    sentences = {
-        name: f"{orders:,.0f} orders, {units:,.0f} units returned, "
-        f"{customers:,.0f} customers worth {amount:,.2f}"
-        for name, (orders, units, customers, amount) in figures.items()
-    }
-    if len(set(sentences.values())) == 1:
-        return f"Same work: all find {sentences[FLOOR]}."
-    differing = "\n".join(f"  {name}: {found}" for name, found in sentences.items())
-    return f"NOT the same work:\n{differing}"
+def check_figures(workspace: Workspace, timings: dict[str, Timing]) -> None:
+    """Stop unless all have done the same work."""
+    with duckdb.connect(str(workspace.warehouse), read_only=True) as con:
+        row = con.sql(FIGURES).fetchall()[0]
+    ours = [round(float(value or 0), 2) for value in row]
+    for name in (FLOOR, NOTEBOOK):
+        if name in timings:
+            theirs = [round(value, 2) for value in json.loads(last_line(timings[name]))]
+            if ours != theirs:
+                sys.exit(f"NOT the same work: dbt {ours}, {name} {theirs}")
+
+
+def middle(timings: list[Timing]) -> Timing:
+    """Take the median of several runs, figure by figure."""
+    return Timing(
+        median(timing.seconds for timing in timings),
+        median(timing.cpu_seconds for timing in timings),
+        median(timing.peak_mb for timing in timings),
+        "",
+        {
+            part: median(timing.parts[part] for timing in timings)
+            for part in timings[0].parts
+        },
+    )
+
+
+def describe_machine() -> str:
+    """Say what it ran on, and how busy that was."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
+    return (
+        f"{os.cpu_count()} cores, {memory:.0f} GB, {platform.system()} "
+        f"{platform.machine()}, Python {platform.python_version()}, DuckDB "
+        f"{duckdb.__version__}, load at the start {os.getloadavg()[0]:.1f}"
+    )
+
+
+def growth(sizes: dict[int, dict[str, Timing]], name: str) -> float | None:
+    """Fit the exponent b of seconds = a * lines ** b, by least squares of the logs."""
+    points = [
+        (math.log(lines), math.log(timings[name].seconds))
+        for lines, timings in sizes.items()
+        if name in timings
+    ]
+    if len(points) < 2:
+        return None
+    mean_x = sum(x for x, _ in points) / len(points)
+    mean_y = sum(y for _, y in points) / len(points)
+    across = sum((x - mean_x) * (y - mean_y) for x, y in points)
+    return across / sum((x - mean_x) ** 2 for x, _ in points)
+
+
+def to_markdown(sizes: dict[int, dict[str, Timing]], machine: str, runs: int) -> str:
+    """Lay everything out as a table for docs/bench.md."""
+    rows = [("lines", "process", "seconds", "x floor", "CPU s", "peak MB", "gates s")]
+    for lines, timings in sizes.items():
+        for name, timing in timings.items():
+            gates = timing.parts.get("gates")
+            rows.append(
+                (
+                    f"{lines:,}",
+                    name,
+                    f"{timing.seconds:.1f}",
+                    f"{timing.seconds / timings[FLOOR].seconds:.1f}",
+                    f"{timing.cpu_seconds:.1f}",
+                    f"{timing.peak_mb:,.0f}",
+                    f"{gates:.1f}" if gates else "",
+                )
+            )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    rows.insert(1, tuple("-" * width for width in widths))
+    table = "\n".join(
+        "| "
+        + " | ".join(
+            cell.ljust(width) if column == 1 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        + " |"
+        for row in rows
+    )
+    exponents = [
+        f"{name} {exponent:.2f}"
+        for name in (FLOOR, BUILD, SCOPE, DAILY, SPARK)
+        if (exponent := growth(sizes, name)) is not None
+    ]
+    grown = f"Seconds grow with lines to the power of: {', '.join(exponents)}.\n\n"
+    return (
+        f"# Time and memory by size\n\nWritten by `make bench`: {machine}; "
+        f"{'one run' if runs == 1 else f'medians of {runs} runs'}.\n\n{table}\n\n"
+        + (grown if exponents else "")
+        + "`SQL of the floor's scope` adds up the seconds of single models, so that "
+        "dbt's own\nare not in it; `gates s` are seconds of data tests, added up, of "
+        "which two run at a\ntime. Peaks are the operating system's, of the largest "
+        "process.\n\n![Seconds and memory by number of lines](bench.png)\n"
+    )
 
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("lines", type=Path, nargs="?", help="Parquet, Online Retail")
-    parser.add_argument("--runs", type=int, default=3, help="turns (3)")
-    parser.add_argument("--copies", type=int, default=1, help="scale the lines up (1)")
+    parser.add_argument("--runs", type=int, default=1, help="runs per size (1)")
+    parser.add_argument(
+        "--copies", type=int, nargs="+", default=[1, 20], help="sizes (1 20)"
+    )
+    parser.add_argument("--spark", action="store_true", help="Spark too; make spark-up")
     arguments = parser.parse_args()
-    if min(arguments.runs, arguments.copies) < 1:
+    if min(arguments.runs, *arguments.copies) < 1:
         parser.error("--runs and --copies are 1 or more")
     arguments.lines = arguments.lines or real_data()
     if arguments.lines and not arguments.lines.is_file():
@@ -267,22 +331,38 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Prepare the lines, measure, print."""
+    """Prepare the lines of each size, measure, write the table and the picture."""
     arguments = parse_arguments()
-    load = os.getloadavg()[0]
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        workspace = Workspace(Path(folder))
-        source = [str(arguments.lines.resolve())] if arguments.lines else []
-        progress.print(f"preparing {source[0] if source else 'the demo'}")
-        prepare = workspace.python("prepare.py", folder, str(arguments.copies), *source)
-        facts = json.loads(last_line(measure(prepare, workspace.env)))
-        tasks = commands(workspace, facts["lines"])
-        figures = warm_up(workspace, tasks)
-        rows = measure_turns(workspace, tasks, arguments.runs)
-    Console().print(to_table(rows))
-    print(f"\nMedians of {arguments.runs}. Cores: {os.cpu_count()}, load {load:.1f}.")
-    print(f"Lines: {facts['line_count']:,}, loaded in {facts['seconds']:.1f} s.")
-    print(describe_figures(figures))
+    machine = describe_machine()
+    sizes: dict[int, dict[str, Timing]] = {}
+    for copies in sorted(arguments.copies):
+        runs: list[dict[str, Timing]] = []
+        for _ in range(arguments.runs):
+            with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+                workspace = Workspace(Path(folder))
+                source = [str(arguments.lines.resolve())] if arguments.lines else []
+                prepare = workspace.python("prepare.py", folder, str(copies), *source)
+                facts = json.loads(last_line(measure(prepare, workspace.env)))
+                progress.print(f"{facts['line_count']:,} lines")
+                runs.append(
+                    measure_size(workspace, facts["lines"], copies, arguments.spark)
+                )
+        sizes[facts["line_count"]] = {
+            name: middle([run[name] for run in runs]) for name in runs[0]
+        }
+    text = to_markdown(sizes, machine, arguments.runs)
+    (ROOT / "docs" / "bench.md").write_text(text)
+    picture.draw(
+        {
+            lines: {
+                name: (timing.seconds, timing.peak_mb)
+                for name, timing in timings.items()
+            }
+            for lines, timings in sizes.items()
+        },
+        ROOT / "docs" / "bench.png",
+    )
+    print(text)
 
 
 if __name__ == "__main__":
