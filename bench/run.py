@@ -1,23 +1,23 @@
 """Measure the project by size against two yardsticks, and draw it.
 
-``floor.py`` is a bare DuckDB script, ``notebook.py`` what analysts do in pandas. For each
-size all run as whole processes, one after the other, on the same lines:
+``floor.py`` is a bare DuckDB script, ``notebook.py`` what analysts do in pandas. For
+each size all run as whole processes, one after the other, on the same lines:
 
 - ``floor.py`` and ``notebook.py`` (the latter up to 20 copies: it needs the lines in
   memory several times over);
 - ``dbt build``: everything from nothing, gates included, unit tests not;
-- ``SQL of the floor's scope``: only the models that do what the floor does, one at a time;
-  their own seconds are added up;
-- ``dbt build, a day more``: ``--selector daily`` once a day's lines have been added, one
-  line in 360;
+- ``SQL of the floor's scope``: only the models that do what the floor does, one at a
+  time; their own seconds are added up;
+- ``dbt build, a day more``: ``--selector daily`` once a day's lines have been added,
+  one line in 360;
 - Spark, with ``--spark``: ``dbt build --target spark`` on a cluster that is up.
 
 Usage: ``python bench/run.py [LINES.parquet] [--copies 1 20] [--runs 1] [--spark]``.
 Without a file, the whole Online Retail data set if it is at hand
-(``RETAIL_SEGMENTS_REAL_DATA``, or ``../shared/data/online_retail.parquet``), or else the
-demo's lines. Writes ``docs/bench.md`` and ``docs/bench.png``. ``TMPDIR`` says where the
-temporary files go. Nothing is asserted: seconds are the machine's. ``CPU s`` is less moved
-than seconds by what else the machine does.
+(``RETAIL_SEGMENTS_REAL_DATA``, or ``../shared/data/online_retail.parquet``), or else
+the demo's lines. Writes ``docs/bench.md`` and ``docs/bench.png``. ``TMPDIR`` says
+where the temporary files go. Nothing is asserted: seconds are the machine's. ``CPU
+s`` is less moved than seconds by what else the machine does.
 """
 
 import argparse
