@@ -1,0 +1,16 @@
+{#- Whether the landing folder, or a folder in it, holds a Parquet file. Other engines
+    than these two read a table (the var source_table), which is not looked into here. -#}
+{% macro has_landed_files(folder="") %}
+
+    {%- if target.type == "duckdb" -%}
+        {%- set files = run_query(
+            "select count(*) from glob('"
+            ~ env_var("LANDING_PATH", "landing") | replace("'", "''") | replace("[", "[[]")
+            ~ folder ~ "/*.parquet')"
+        ) -%}
+        {{ return(files.columns[0].values()[0] > 0) }}
+    {%- endif -%}
+
+    {{ return(adapter.has_files(landing_files(folder))) }}
+
+{% endmacro %}
