@@ -1,8 +1,13 @@
 # `make build` and `make test` are all that most people need; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help env env-dev env-examples build test test-examples test-histories lint format bench picture docs clean
+.PHONY: help env env-dev env-examples env-spark build test test-examples test-histories
+.PHONY: test-spark spark-up spark-down lint format bench picture docs clean
 
 PYTHON ?= python3
+# Of the cluster that spark-up starts.
+SPARK_WORKERS ?= 2
+SPARK_WORKER_MEMORY ?= 2g
+SPARK_PORT ?= 7077
 # A uv of one's own is used; without one, pip puts it in .uv, which works even where
 # the system's pip refuses to install.
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
@@ -22,6 +27,8 @@ help:
 	@echo 'make format                     format Python and SQL'
 	@echo 'make bench                      time and memory against two yardsticks'
 	@echo 'make docs                       the dbt docs site, in target/'
+	@echo 'make spark-up, spark-down       a Spark cluster of this machine: docs/spark.md'
+	@echo 'make test-spark                 every table on Spark against DuckDB'
 	@echo 'make clean                      remove built files; landing and warehouse stay'
 
 .uv/bin/uv:
@@ -36,6 +43,9 @@ env: $(UV)
 
 env-dev: $(UV)
 	@$(UV) sync --quiet --inexact --group dev
+
+env-spark: $(UV)
+	@$(UV) sync --quiet --inexact --group dev --extra spark
 
 build: env
 	@$(RUN)retail-segments build $${DATA:+--data "$$DATA"} $${VARS:+--vars "$$VARS"}
@@ -67,6 +77,16 @@ picture: env-dev
 docs: env
 	$(RUN)dbt docs generate --static
 	@echo 'Open target/static_index.html'
+
+spark-up: env-spark
+	@$(RUN)retail-segments spark-up --workers $(SPARK_WORKERS) \
+	    --worker-memory $(SPARK_WORKER_MEMORY) --port $(SPARK_PORT)
+
+spark-down: env
+	@$(RUN)retail-segments spark-down
+
+test-spark: env-spark
+	$(RUN)pytest tests/spark --capture no
 
 clean:
 	rm -rf target logs .pytest_cache .ruff_cache .mypy_cache .hypothesis

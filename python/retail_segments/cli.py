@@ -43,10 +43,12 @@ from retail_segments.load import LoadReport, load_files
 from retail_segments.progress import LateBar
 from retail_segments.results import read_line_counts, read_results, to_markdown
 from retail_segments.results_table import print_results
+from retail_segments.spark_session import SparkError
 from retail_segments.summary import print_summary
 
 _DEMO_FOLDER = Path("demo")
 _COLUMNS_FILE = Path("columns.yml")
+_CLUSTER_FOLDER = Path("warehouse/spark-cluster")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -370,6 +372,36 @@ def _load_data(data: Path) -> None:
             progress=bar,
             on_report=_Reporter([data.name], bar),
         )
+
+
+@main.command("spark-up")
+@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True)
+@click.option("--worker-memory", default="2g", show_default=True, metavar="SIZE")
+@click.option("--port", type=click.IntRange(1, 65535), default=7077, show_default=True)
+def spark_up(workers: int, worker_memory: str, port: int) -> None:
+    """Start a Spark cluster of this machine: a master, and workers of one core."""
+    from retail_segments.spark_cluster import ClusterSettings, start_cluster
+
+    settings = ClusterSettings(
+        folder=_CLUSTER_FOLDER, workers=workers, worker_memory=worker_memory, port=port
+    )
+    with _spoken_errors():
+        started = start_cluster(settings)
+    for what in started:
+        click.echo(f"Started {what}")
+    click.echo(
+        ("" if started else "The cluster is up already. ")
+        + f"Build on it: SPARK_MASTER_URL={settings.url} dbt build --target spark"
+    )
+
+
+@main.command("spark-down")
+def spark_down() -> None:
+    """Stop the Spark cluster that spark-up started."""
+    from retail_segments.spark_cluster import stop_cluster
+
+    stopped = stop_cluster(_CLUSTER_FOLDER)
+    click.echo(f"Stopped {', '.join(stopped)}" if stopped else "No cluster is up.")
 
 
 def _load_demo(customers: int, seed: int) -> None:

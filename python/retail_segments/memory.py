@@ -11,6 +11,9 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
+# On Spark, a model's own table is put aside under its name and this.
+PREVIOUS = "__previous"
+
 # Types that tell a missing value from a number, so that a table goes back as it came.
 _TYPES = {
     pa.int64(): pd.Int64Dtype(),
@@ -45,17 +48,16 @@ def recall(session: Any, relation: str) -> pd.DataFrame | None:
        k     n
     0  7  <NA>
     """
-    try:
-        table = session.sql(f"select * from {relation}").to_arrow_table()  # noqa: S608
-    except duckdb.CatalogException:
+    before = _previous(session, relation)
+    if before is None:
         return None
-    frame: pd.DataFrame = table.to_pandas(types_mapper=_TYPES.get)
+    frame: pd.DataFrame = before.to_arrow_table().to_pandas(types_mapper=_TYPES.get)
     return frame
 
 
 def recall_unchanged(
     session: Any, relation: str, fingerprint: str
-) -> duckdb.DuckDBPyRelation | None:
+) -> Any:
     """Return a model's own table, where it came from the same data and method.
 
     The table, not a frame, which forgets the types of columns without a value.
@@ -86,8 +88,17 @@ def recall_unchanged(
     before = recall(session, relation)
     if before is None or set(before.get("fingerprint", ())) != {fingerprint}:
         return None
-    table: duckdb.DuckDBPyRelation = session.table(relation)
-    return table
+    return _previous(session, relation)
+
+
+def _previous(session: Any, relation: str) -> Any:
+    """Return a model's own table; Spark has put it aside under another name."""
+    if not isinstance(session, duckdb.DuckDBPyConnection):
+        return session.previous(relation)
+    try:
+        return session.table(relation)
+    except duckdb.CatalogException:
+        return None
 
 
 def take_fingerprint(

@@ -24,7 +24,7 @@ _REQUIRED = {
 }
 
 
-class SparkError(Exception):
+class SparkError(SpokenError):
     """Spark cannot be used; the message says why, and what to do."""
 
 

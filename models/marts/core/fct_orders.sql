@@ -60,10 +60,10 @@ final as (
         returned_item_count,
         case
             when not is_guest
-                then row_number() over (
+                then cast(row_number() over (
                     partition by customer_id
                     order by ordered_at, order_id
-                )
+                ) as bigint)
         end as order_number,
 
         -- flags

@@ -76,7 +76,9 @@ final as (
         / nullif(sold.order_count, 0) as average_order_value,
         cast(sold.counted_amount as double)
         / nullif(cast(sum(sold.counted_amount) over () as double), 0) as amount_share,
-        rank() over (order by sold.counted_amount desc) as amount_rank
+        cast(
+            rank() over (order by sold.counted_amount desc) as bigint
+        ) as amount_rank
 
     from sold
 

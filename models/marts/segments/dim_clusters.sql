@@ -188,7 +188,7 @@ final as (
         third_action,
 
         -- measures
-        segment_rank,
+        cast(segment_rank as bigint) as segment_rank,
         cast(cluster_size as bigint) as cluster_size,
         recency_z,
         value_z,

@@ -272,8 +272,8 @@ final as (
         ranked.population_share,
         ranked.lift,
         cast(ranked.amount as decimal(18, 4)) as amount,
-        ranked.lift_rank,
-        ranked.amount_rank,
+        cast(ranked.lift_rank as bigint) as lift_rank,
+        cast(ranked.amount_rank as bigint) as amount_rank,
 
         -- flags
         ranked.is_supported

@@ -1,0 +1,153 @@
+"""Spark tables by the few words of a DuckDB relation that the Python models use.
+
+So one model runs on both engines. Rows stay in Spark until ``df`` or ``to_arrow_table``
+asks for them; what a model asks for is a sample, or of the size of one.
+"""
+
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Self
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+
+from retail_segments.memory import PREVIOUS
+
+
+class SparkRelation:
+    """A Spark frame that answers like a DuckDB relation.
+
+    Parameters
+    ----------
+    frame : pyspark.sql.DataFrame
+        The rows.
+    """
+
+    def __init__(self, frame: Any) -> None:
+        self.frame = frame
+
+    def filter(self, condition: object) -> Self:
+        """Keep the rows for which an SQL condition holds."""
+        return self._like(self.frame.where(str(condition)))
+
+    def order(self, columns: str) -> Self:
+        """Sort by column names, with commas between them."""
+        return self._like(self.frame.orderBy(*_names(columns)))
+
+    def limit(self, count: int) -> Self:
+        """Keep the first rows."""
+        return self._like(self.frame.limit(count))
+
+    def project(self, *expressions: str) -> Self:
+        """Compute columns from SQL expressions, with commas between them."""
+        parts = [part for text in expressions for part in _names(text)]
+        return self._like(self.frame.selectExpr(*parts))
+
+    def distinct(self) -> Self:
+        """Keep one of equal rows."""
+        return self._like(self.frame.distinct())
+
+    def join(self, other: Self, condition: str, how: str = "inner") -> Self:
+        """Join on columns that both have, with commas between them."""
+        return self._like(self.frame.join(other.frame, _names(condition), how))
+
+    def aggregate(self, expressions: str) -> Self:
+        """Compute aggregates by the columns that are named alone."""
+        from pyspark.sql.functions import expr
+
+        parts = _names(expressions)
+        keys = [part for part in parts if part.isidentifier()]
+        measures = [expr(part) for part in parts if not part.isidentifier()]
+        return self._like(self.frame.groupBy(*keys).agg(*measures).select(
+            *(part.rsplit(" as ", 1)[-1] for part in parts)
+        ))
+
+    def to_arrow_table(self) -> pa.Table:
+        """Fetch the rows, times without a zone as DuckDB has them."""
+        table = self.frame.toArrow()
+        fields = [
+            pa.field(field.name, pa.timestamp("us"))
+            if pa.types.is_timestamp(field.type)
+            else field
+            for field in table.schema
+        ]
+        return table.cast(pa.schema(fields))
+
+    def df(self) -> pd.DataFrame:
+        """Fetch the rows as pandas would get them from DuckDB."""
+        frame: pd.DataFrame = duckdb.from_arrow(self.to_arrow_table()).df()
+        return frame
+
+    def _like(self, frame: Any) -> Self:
+        return type(self)(frame)
+
+
+@dataclass(frozen=True)
+class SparkConnection:
+    """What dbt hands to a Python model on Spark in place of a DuckDB connection.
+
+    Parameters
+    ----------
+    spark : pyspark.sql.SparkSession
+        The session.
+    """
+
+    spark: Any
+
+    def table(self, name: str) -> SparkRelation:
+        """Return a table or view."""
+        return SparkRelation(self.spark.table(name))
+
+    def previous(self, name: str) -> SparkRelation | None:
+        """Return a model's own table as the build before left it."""
+        kept = name + PREVIOUS
+        return self.table(kept) if self.spark.catalog.tableExists(kept) else None
+
+    def write(self, result: object, name: str) -> None:
+        """Write what a model returned as a table.
+
+        Parameters
+        ----------
+        result : SparkRelation, pyspark.sql.DataFrame, DataFrame or DuckDB relation
+            Rows that are in Spark already are written where they are.
+        name : str
+            The table.
+        """
+        if isinstance(result, SparkRelation):
+            frame = result.frame
+        elif isinstance(result, pd.DataFrame):
+            # By way of DuckDB, so that columns get the types that they have there. One
+            # file, since rows of several come back in another order.
+            table = duckdb.from_df(result).to_arrow_table()
+            frame = self.spark.createDataFrame(_plain(table)).coalesce(1)
+        else:
+            frame = result
+        frame.write.mode("overwrite").format("parquet").saveAsTable(name)
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """Give times the zone that the session has, so that they stay as they are."""
+    fields = [
+        pa.field(field.name, pa.timestamp("us", "UTC"))
+        if pa.types.is_timestamp(field.type)
+        else field
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(fields))
+
+
+def _names(text: str) -> list[str]:
+    """Split at the commas that stand in no parentheses."""
+    depths = reduce(
+        lambda seen, sign: [*seen, seen[-1] + (sign == "(") - (sign == ")")],
+        text,
+        [0],
+    )
+    cuts = [
+        place
+        for place, sign in enumerate(text)
+        if sign == "," and depths[place] == 0
+    ]
+    edges = zip([-1, *cuts], [*cuts, len(text)], strict=True)
+    return [text[start + 1 : end].strip() for start, end in edges]
