@@ -98,7 +98,7 @@ final as (
     select
         -- keys
         current_ones.customer_id,
-        current_ones.recommendation_rank,
+        cast(current_ones.recommendation_rank as bigint) as recommendation_rank,
         current_ones.stock_code,
 
         -- attributes

@@ -134,9 +134,8 @@ final as (
         cast(gross_amount as decimal(18, 4)) as gross_amount,
         cast(gross_amount - net_amount as decimal(18, 4)) as returned_amount,
         cast(net_amount as decimal(18, 4)) as net_amount,
-        cast(
-            cast(net_amount as double) / nullif(order_count, 0) as decimal(18, 4)
-        ) as average_order_value,
+        {{ as_money('cast(net_amount as double) / nullif(order_count, 0)') }}
+            as average_order_value,
         cast(cumulative_order_count as bigint) as cumulative_order_count,
         cast(cumulative_gross_amount as decimal(18, 4)) as cumulative_gross_amount,
         cast(cumulative_net_amount as decimal(18, 4)) as cumulative_net_amount,

@@ -135,10 +135,10 @@ tested as (
 
     select
         *,
-        cast(
-            {{ var('plan_margin') }} * cast(effect_middle_amount as double)
-            - cast(contact_cost as double) as decimal(18, 4)
-        ) as expected_profit,
+        {{ as_money(
+            var('plan_margin') ~ ' * cast(effect_middle_amount as double)'
+            ~ ' - cast(contact_cost as double)'
+        ) }} as expected_profit,
         case
             when effect_middle_amount is null or effect_middle_amount <= 0 then null
             when is_about_buying
@@ -182,10 +182,10 @@ judged as (
         end as target_amount,
         case
             when no_plan_reason is null
-                then cast(
-                    {{ var('plan_margin') }} * cast(effect_middle_amount as double)
-                    / contacted_count as decimal(18, 4)
-                )
+                then {{ as_money(
+                    var('plan_margin') ~ ' * cast(effect_middle_amount as double)'
+                    ~ ' / contacted_count'
+                ) }}
         end as largest_contact_cost
 
     from tested

@@ -260,21 +260,21 @@ final as (
             as treated_orders_per_customer,
         reasoned.control_order_count / nullif(reasoned.n_control, 0)
             as control_orders_per_customer,
-        cast(reasoned.treated_mean as decimal(18, 4)) as treated_amount_per_customer,
-        cast(reasoned.control_mean as decimal(18, 4)) as control_amount_per_customer,
+        {{ as_money('reasoned.treated_mean') }} as treated_amount_per_customer,
+        {{ as_money('reasoned.control_mean') }} as control_amount_per_customer,
         reasoned.treated_buyer_share,
         reasoned.control_buyer_share,
         judged.share_uplift as buyer_share_uplift,
         judged.share_low as buyer_share_uplift_low,
         judged.share_high as buyer_share_uplift_high,
-        cast(judged.mean_uplift as decimal(18, 4)) as amount_uplift,
-        cast(judged.mean_low as decimal(18, 4)) as amount_uplift_low,
-        cast(judged.mean_high as decimal(18, 4)) as amount_uplift_high,
-        cast(judged.mean_uplift * judged.n_treated as decimal(18, 4))
+        {{ as_money('judged.mean_uplift') }} as amount_uplift,
+        {{ as_money('judged.mean_low') }} as amount_uplift_low,
+        {{ as_money('judged.mean_high') }} as amount_uplift_high,
+        {{ as_money('judged.mean_uplift * judged.n_treated') }}
             as incremental_amount,
-        cast(judged.mean_low * judged.n_treated as decimal(18, 4))
+        {{ as_money('judged.mean_low * judged.n_treated') }}
             as incremental_amount_low,
-        cast(judged.mean_high * judged.n_treated as decimal(18, 4))
+        {{ as_money('judged.mean_high * judged.n_treated') }}
             as incremental_amount_high,
 
         -- flags

@@ -311,10 +311,9 @@ final as (
                     / centred.last_year_amount
         end as growth_on_last_year,
         centred.amount / nullif(centred.mean_amount, 0) as amount_index,
-        cast(
-            trend.intercept + trend.slope * centred.month_number as decimal(18, 4)
-        ) as trend_amount,
-        cast(centred.centred_mean as decimal(18, 4)) as centred_mean_amount,
+        {{ as_money('trend.intercept + trend.slope * centred.month_number') }}
+            as trend_amount,
+        {{ as_money('centred.centred_mean') }} as centred_mean_amount,
         seasons.seasonal_index,
 
         -- flags
