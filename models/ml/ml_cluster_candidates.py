@@ -4,7 +4,8 @@ Only reads and writes here. The method is `retail_segments.candidates`. The tabl
 build before is kept where nothing has changed since, or the models are frozen.
 """
 
-from retail_segments.candidates import TYPES, compare_candidates
+from retail_segments.candidates import FIT_SIZE, TYPES, compare_candidates
+from retail_segments.engines import draw
 from retail_segments.memory import keep, recall
 
 
@@ -18,10 +19,12 @@ def model(dbt, session):
         return keep(previous, TYPES)
 
     return compare_candidates(
-        customers.filter("is_current and unscored_reason is null")
-        .order("customer_id")
-        .project(", ".join(["customer_id", *features]))
-        .df(),
+        draw(
+            customers.filter("is_current and unscored_reason is null").project(
+                ", ".join(["customer_id", *features])
+            ),
+            FIT_SIZE,
+        ),
         key="customer_id",
         features=features,
         transform=dbt.config.meta_get("transform"),

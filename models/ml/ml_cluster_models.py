@@ -4,7 +4,8 @@ Only reads and writes here. The method is `retail_segments.cluster_models`; what
 returned at the last build is handed to it again, so that models outlive builds.
 """
 
-from retail_segments.cluster_models import ModelSettings, update_models
+from retail_segments.cluster_models import FIT_SIZE, ModelSettings, update_models
+from retail_segments.engines import draw, fitter
 from retail_segments.memory import recall
 
 
@@ -13,17 +14,14 @@ def model(dbt, session):
 
     candidates = dbt.ref("rpt_cluster_candidates").filter("is_chosen").df()
     as_of = dbt.ref("int_as_of_date").df()["as_of_date"].iloc[0]
-    customers = (
-        dbt.ref("fct_customer_rfm")
-        .filter("is_current and unscored_reason is null")
-        .order("customer_id")
-        .df()
+    customers = dbt.ref("fct_customer_rfm").filter(
+        "is_current and unscored_reason is null"
     )
     chosen = candidates.iloc[0] if len(candidates) else {}
 
     return update_models(
         recall(session, str(dbt.this)),
-        customers,
+        draw(customers, FIT_SIZE),
         key="customer_id",
         as_of=str(as_of)[:10],
         settings=ModelSettings(
@@ -39,4 +37,5 @@ def model(dbt, session):
         ),
         n_clusters=int(chosen["k"]) if len(chosen) else None,
         metrics=chosen,
+        fit_clusters=fitter(customers),
     )

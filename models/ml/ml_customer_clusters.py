@@ -4,19 +4,17 @@ Only reads and writes here. The method is `retail_segments.cluster_models`. Peop
 dim_customer_segments, which SQL fills from the same model; a gate says that both agree.
 """
 
-from retail_segments.cluster_models import label_customers
+from retail_segments.cluster_models import LABEL_TYPES, label_customers
+from retail_segments.engines import score
 
 
 def model(dbt, session):  # noqa: ARG001
     dbt.config(materialized="table")
 
-    customers = (
-        dbt.ref("fct_customer_rfm")
-        .filter("is_current and unscored_reason is null")
-        .order("customer_id")
-        .df()
-    )
+    models = dbt.ref("ml_cluster_models").df()
 
-    return label_customers(
-        dbt.ref("ml_cluster_models").df(), customers, key="customer_id"
+    return score(
+        dbt.ref("fct_customer_rfm").filter("is_current and unscored_reason is null"),
+        lambda customers: label_customers(models, customers, key="customer_id"),
+        LABEL_TYPES,
     )

@@ -5,10 +5,10 @@ Only reads and writes here: see `retail_segments.association`, and `item_sets`.
 
 from dataclasses import asdict
 
-from duckdb import ColumnExpression, ConstantExpression
 from retail_segments import association
 from retail_segments.item_sets import products_of_larger_sets
 from retail_segments.memory import recall_unchanged, take_fingerprint
+from retail_segments.sql import literal
 
 KEYS = "cluster_id, left_stock_code, right_stock_code"
 CLASS = "size_class, is_first_half"
@@ -24,7 +24,7 @@ def model(dbt, session):
     pairs = dbt.ref("int_product_pairs_counted").order(KEYS).df()
     expected = dbt.ref("int_product_pairs_expected").order(KEYS).df()
     codes = products_of_larger_sets(association.frequent_pairs(pairs)) or [""]
-    is_needed = ColumnExpression("stock_code").isin(*map(ConstantExpression, codes))
+    is_needed = f"stock_code in ({', '.join(map(literal, codes))})"
     items = dbt.ref("int_baskets_itemised").filter("is_counted")
     parts = [
         pairs.merge(expected, on=KEYS.split(", ")),

@@ -5,7 +5,8 @@ rules it was given when it was fitted.
 """
 
 import pandas as pd
-from retail_segments.cluster_models import label_customers
+from retail_segments.cluster_models import FIT_SIZE, label_customers
+from retail_segments.engines import draw
 from retail_segments.memory import recall
 
 
@@ -23,11 +24,9 @@ def model(dbt, session):
     # Imported late: a build that fits nothing need not wait for scikit-learn.
     from retail_segments.reasons import explain_clusters
 
-    customers = (
-        dbt.ref("fct_customer_rfm")
-        .filter("is_current and unscored_reason is null")
-        .order("customer_id")
-        .df()
+    customers = draw(
+        dbt.ref("fct_customer_rfm").filter("is_current and unscored_reason is null"),
+        FIT_SIZE,
     )
     labels = label_customers(models, customers, key="customer_id")
     rules = explain_clusters(

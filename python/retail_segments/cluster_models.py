@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -53,6 +53,11 @@ COLUMNS = {
     "is_accepted": "bool",
     "is_current": "bool",
 }
+
+LABEL_TYPES = {"customer_id": "string", "model_id": "string", "cluster_id": "int64"}
+# Customers that are handed to a fit at most where they are in Spark, which then goes on
+# from there with all of them.
+FIT_SIZE = 100_000
 
 # A cluster keeps the place that its name was taken from until it has moved further.
 _NAME_TOLERANCE = 0.75
@@ -109,6 +114,42 @@ class ModelSettings:
         )
 
 
+@dataclass(frozen=True)
+class ClusterFit:
+    """What a fit found.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_customers,)
+        Positions of the centroids that the customers at hand are nearest to.
+    sizes : ndarray of shape (n_clusters,)
+        Customers of each cluster: of all, where those at hand are a sample.
+    means, deviations : ndarray of shape (n_features,)
+        What the features were standardised with.
+    centroids, in_units : ndarray of shape (n_clusters, n_features)
+        On the scale of the fit, and in the units of the features.
+    positions : ndarray of shape (n_clusters, 3)
+        Mean standardised log1p of `POSITION`.
+    """
+
+    labels: Integers
+    sizes: Integers
+    means: Floats
+    deviations: Floats
+    centroids: Floats
+    in_units: Floats
+    positions: Floats
+
+
+class Fitter(Protocol):
+    """How clusters are found: here, or by Spark."""
+
+    def __call__(
+        self, customers: pd.DataFrame, *, settings: ModelSettings, n_clusters: int
+    ) -> ClusterFit:
+        """Fit."""
+
+
 class NoModelError(ValueError):
     """Nothing has been fitted that could be kept."""
 
@@ -122,6 +163,7 @@ def update_models(
     settings: ModelSettings,
     n_clusters: int | None,
     metrics: Mapping[str, float],
+    fit_clusters: Fitter | None = None,
 ) -> pd.DataFrame:
     """Add a model to those that were fitted before, or keep the last one.
 
@@ -151,6 +193,8 @@ def update_models(
     metrics : mapping
         ``inertia``, ``silhouette``, ``davies_bouldin`` and ``calinski_harabasz`` of the
         choice.
+    fit_clusters : callable, optional
+        What fits; by default scikit-learn, in this process.
 
     Returns
     -------
@@ -233,7 +277,7 @@ def update_models(
     if previous is not None and not _is_same_shop(previous, customers[key]):
         previous = None
 
-    fit = _fit(customers, settings=settings, n_clusters=n_clusters)
+    fit = (fit_clusters or _fit)(customers, settings=settings, n_clusters=n_clusters)
     highest = int(history["cluster_id"].max()) if len(history) else 0
     numbers, names, moved_share = _match(customers, fit, previous, highest)
     is_wished = previous is None or previous["settings"].iloc[0] != settings.wishes()
@@ -248,7 +292,7 @@ def update_models(
         "fingerprint": fingerprint,
         "settings": settings.wishes(),
         "cluster_count": len(fit.centroids),
-        "customer_count": len(customers),
+        "customer_count": int(fit.sizes.sum()),
         "transform": settings.transform,
         "features": ",".join(settings.features),
         **{name: metrics.get(name) for name in METRICS},
@@ -266,7 +310,7 @@ def update_models(
         {
             **head,
             "cluster_id": int(numbers[cluster]),
-            "cluster_size": int((fit.labels == cluster).sum()),
+            "cluster_size": int(fit.sizes[cluster]),
             "feature": feature,
             "feature_mean": fit.means[position],
             "feature_deviation": fit.deviations[position],
@@ -346,17 +390,9 @@ def label_customers(
     )
 
 
-@dataclass(frozen=True)
-class _Fit:
-    labels: Integers
-    means: Floats
-    deviations: Floats
-    centroids: Floats
-    in_units: Floats
-    positions: Floats
-
-
-def _fit(customers: pd.DataFrame, *, settings: ModelSettings, n_clusters: int) -> _Fit:
+def _fit(
+    customers: pd.DataFrame, *, settings: ModelSettings, n_clusters: int
+) -> ClusterFit:
     # Imported late: a build that fits nothing need not wait for scikit-learn.
     from sklearn.cluster import KMeans
     from sklearn.preprocessing import StandardScaler
@@ -380,8 +416,9 @@ def _fit(customers: pd.DataFrame, *, settings: ModelSettings, n_clusters: int) -
     centroids = kmeans.cluster_centers_[np.unique(labels)]
     labels, _ = nearest_centroids(scaled, centroids)
     in_scale = centroids * scaler.scale_ + scaler.mean_
-    return _Fit(
+    return ClusterFit(
         labels=labels,
+        sizes=np.bincount(labels, minlength=len(centroids)),
         means=scaler.mean_,
         deviations=scaler.scale_,
         centroids=centroids,
@@ -396,7 +433,7 @@ def _fit(customers: pd.DataFrame, *, settings: ModelSettings, n_clusters: int) -
 
 
 def _match(
-    customers: pd.DataFrame, fit: _Fit, previous: pd.DataFrame | None, highest: int
+    customers: pd.DataFrame, fit: ClusterFit, previous: pd.DataFrame | None, highest: int
 ) -> tuple[Integers, Floats, float | None]:
     """Find the clusters' numbers, the places of their names, and who moved.
 

@@ -85,10 +85,13 @@ def recall_unchanged(
     >>> recall_unchanged(session, '"main"."kept"', "b") is None
     True
     """
-    before = recall(session, relation)
-    if before is None or set(before.get("fingerprint", ())) != {fingerprint}:
+    before = _previous(session, relation)
+    if before is None or "fingerprint" not in before.columns:
         return None
-    return _previous(session, relation)
+    found = before.project("fingerprint").distinct().to_arrow_table()
+    if found.column("fingerprint").to_pylist() != [fingerprint]:
+        return None
+    return before
 
 
 def _previous(session: Any, relation: str) -> Any:

@@ -27,13 +27,21 @@ class SparkRelation:
     def __init__(self, frame: Any) -> None:
         self.frame = frame
 
-    def filter(self, condition: object) -> Self:
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns."""
+        return list(self.frame.columns)
+
+    def filter(self, condition: str) -> Self:
         """Keep the rows for which an SQL condition holds."""
-        return self._like(self.frame.where(str(condition)))
+        # In DuckDB's texts a backslash is a character like any other.
+        return self._like(self.frame.where(condition.replace("\\", "\\\\")))
 
     def order(self, columns: str) -> Self:
-        """Sort by column names, with commas between them."""
-        return self._like(self.frame.orderBy(*_names(columns)))
+        """Sort by SQL expressions, with commas between them."""
+        from pyspark.sql.functions import expr
+
+        return self._like(self.frame.orderBy(*map(expr, _names(columns))))
 
     def limit(self, count: int) -> Self:
         """Keep the first rows."""
@@ -119,15 +127,33 @@ class SparkConnection:
         elif isinstance(result, pd.DataFrame):
             # By way of DuckDB, so that columns get the types that they have there. One
             # file, since rows of several come back in another order.
-            table = duckdb.from_df(result).to_arrow_table()
-            frame = self.spark.createDataFrame(_plain(table)).coalesce(1)
+            table = to_spark_types(duckdb.from_df(result))
+            frame = self.spark.createDataFrame(table).coalesce(1)
         else:
             frame = result
         frame.write.mode("overwrite").format("parquet").saveAsTable(name)
 
 
-def _plain(table: pa.Table) -> pa.Table:
-    """Give times the zone that the session has, so that they stay as they are."""
+def to_spark_types(relation: duckdb.DuckDBPyRelation) -> pa.Table:
+    """Give times the zone that the session has, so that they stay as they are.
+
+    Parameters
+    ----------
+    relation : DuckDB relation
+        Rows, small enough to hold.
+
+    Returns
+    -------
+    pyarrow.Table
+        As Spark takes it.
+
+    Examples
+    --------
+    >>> rows = duckdb.sql("select timestamp '2011-12-09 12:50:00' as seen_at")
+    >>> str(to_spark_types(rows).schema.field("seen_at").type)
+    'timestamp[us, tz=UTC]'
+    """
+    table = relation.to_arrow_table()
     fields = [
         pa.field(field.name, pa.timestamp("us", "UTC"))
         if pa.types.is_timestamp(field.type)
