@@ -3,6 +3,11 @@
 {% macro has_campaigns() %}
 
     {%- if not execute -%} {{ return(false) }} {%- endif -%}
+
+    {%- if target.type != "duckdb" and target.get("method") != "session" -%}
+        {{ return(load_relation(source("campaigns", "audiences")) is not none) }}
+    {%- endif -%}
+
     {{ return(has_landed_files("/campaigns")) }}
 
 {% endmacro %}

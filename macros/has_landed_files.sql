@@ -1,5 +1,5 @@
-{#- Whether the landing folder, or a folder in it, holds a Parquet file. Other engines
-    than these two read a table (the var source_table), which is not looked into here. -#}
+{#- Whether the landing folder, or a folder in it, holds a Parquet file. Engines that are
+    reached over a network look into no folder. -#}
 {% macro has_landed_files(folder="") %}
 
     {%- if target.type == "duckdb" -%}
@@ -11,6 +11,8 @@
         {{ return(files.columns[0].values()[0] > 0) }}
     {%- endif -%}
 
-    {{ return(adapter.has_files(landing_files(folder))) }}
+    {{ return(
+        target.get("method") == "session" and adapter.has_files(landing_files(folder))
+    ) }}
 
 {% endmacro %}

@@ -433,7 +433,10 @@ def _fit(
 
 
 def _match(
-    customers: pd.DataFrame, fit: ClusterFit, previous: pd.DataFrame | None, highest: int
+    customers: pd.DataFrame,
+    fit: ClusterFit,
+    previous: pd.DataFrame | None,
+    highest: int,
 ) -> tuple[Integers, Floats, float | None]:
     """Find the clusters' numbers, the places of their names, and who moved.
 

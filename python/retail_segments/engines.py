@@ -1,7 +1,7 @@
 """What a Python model does differently where its rows are in Spark.
 
-DuckDB runs in the process of the model, so that it hands everything over. Of Spark only a
-sample leaves the cluster, and customers are scored where they are.
+DuckDB runs in the process of the model, so that it hands everything over. Of Spark only
+a sample leaves the cluster, and customers are scored where they are.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -111,7 +111,7 @@ def score(
     def in_batches(batches: Iterator[Any]) -> Iterator[Any]:
         for batch in batches:
             # By way of DuckDB, so that the function gets the types that it gets there.
-            rows = duckdb.from_arrow(batch).df()  # type: ignore[arg-type]
+            rows = duckdb.from_arrow(batch).df()
             yield from to_spark_types(duckdb.from_df(function(rows))).to_batches()
 
     schema = ", ".join(f"{name} {_SPARK_TYPES[types[name]]}" for name in types)

@@ -11,8 +11,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-# On Spark, a model's own table is put aside under its name and this.
-PREVIOUS = "__previous"
+from retail_segments.spark_relations import SparkConnection
 
 # Types that tell a missing value from a number, so that a table goes back as it came.
 _TYPES = {
@@ -55,9 +54,7 @@ def recall(session: Any, relation: str) -> pd.DataFrame | None:
     return frame
 
 
-def recall_unchanged(
-    session: Any, relation: str, fingerprint: str
-) -> Any:
+def recall_unchanged(session: Any, relation: str, fingerprint: str) -> Any:
     """Return a model's own table, where it came from the same data and method.
 
     The table, not a frame, which forgets the types of columns without a value.
@@ -96,10 +93,10 @@ def recall_unchanged(
 
 def _previous(session: Any, relation: str) -> Any:
     """Return a model's own table; Spark has put it aside under another name."""
-    if not isinstance(session, duckdb.DuckDBPyConnection):
+    if isinstance(session, SparkConnection):
         return session.previous(relation)
     try:
-        return session.table(relation)
+        return session.sql(f"select * from {relation}")  # noqa: S608
     except duckdb.CatalogException:
         return None
 

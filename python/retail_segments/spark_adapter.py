@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from dbt.adapters.base import PythonJobHelper, available
+from dbt.adapters.base.impl import PythonJobHelper
+from dbt.adapters.base.meta import available
 from dbt.adapters.contracts.connection import Connection, ConnectionState
 from dbt.adapters.factory import FACTORY
 from dbt.adapters.spark import impl, session
@@ -111,7 +112,8 @@ class SparkAdapter(impl.SparkAdapter):
 
 def register() -> None:
     """Have dbt use this adapter for profiles of the type spark."""
-    FACTORY.plugins["spark"].adapter = SparkAdapter
+    if "spark" in FACTORY.plugins:
+        FACTORY.plugins["spark"].adapter = SparkAdapter
 
 
 def _open(settings: dict[str, str]) -> Any:

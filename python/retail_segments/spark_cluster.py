@@ -77,8 +77,8 @@ def start_cluster(settings: ClusterSettings) -> list[str]:
     if _process(settings.folder, "master") is None:
         if _listens(settings.host, settings.port):
             raise SparkError(
-                f"Port {settings.port} of {settings.host} is taken, and not by a cluster "
-                f"that `make spark-up` started here. Build on it with "
+                f"Port {settings.port} of {settings.host} is taken, and not by a "
+                "cluster that `make spark-up` started here. Build on it with "
                 f"SPARK_MASTER_URL={settings.url}, or choose another port: "
                 "make spark-up SPARK_PORT=7177."
             )
@@ -156,7 +156,7 @@ def _spark_class() -> str:
     except ImportError:
         raise SparkError(
             "PySpark is not installed. `make spark-up` installs it; by hand: "
-            "pip install 'retail-segments[spark]'."
+            "uv sync --extra spark."
         ) from None
     java_program()
     return str(Path(pyspark.__file__).parent / "bin" / "spark-class")

@@ -1,7 +1,6 @@
 """K-Means by Spark's MLlib, over customers that stay in the cluster."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,8 +25,8 @@ def fit_on_spark(
 
     The starts are those of scikit-learn, by k-means++ [1]_ on the sample; MLlib takes
     the best of them on with all customers, and stops where scikit-learn would. So both
-    find the same clusters where the sample is everybody. Only centroids, sums and counts
-    come back from the cluster.
+    find the same clusters where the sample is everybody. Only centroids, sums and
+    counts come back from the cluster.
 
     Parameters
     ----------
@@ -148,10 +147,10 @@ def _best_start(scaled: Floats, settings: ModelSettings, n_clusters: int) -> Flo
     best, lowest = None, np.inf
     with threadpool_limits(limits=1):
         for _ in range(settings.n_init):
-            start, _ = kmeans_plusplus(
-                scaled - middle, n_clusters, random_state=random
+            start, _ = kmeans_plusplus(scaled - middle, n_clusters, random_state=random)
+            inertia = (
+                KMeans(n_clusters, init=start + middle, n_init=1).fit(scaled).inertia_
             )
-            inertia = KMeans(n_clusters, init=start + middle, n_init=1).fit(scaled).inertia_
             if inertia < lowest:
                 best, lowest = start + middle, inertia
     if best is None:

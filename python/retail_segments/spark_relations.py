@@ -12,7 +12,8 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from retail_segments.memory import PREVIOUS
+# A model's own table is put aside under its name and this: see the macro keep_previous.
+PREVIOUS = "__previous"
 
 
 class SparkRelation:
@@ -67,9 +68,11 @@ class SparkRelation:
         parts = _names(expressions)
         keys = [part for part in parts if part.isidentifier()]
         measures = [expr(part) for part in parts if not part.isidentifier()]
-        return self._like(self.frame.groupBy(*keys).agg(*measures).select(
-            *(part.rsplit(" as ", 1)[-1] for part in parts)
-        ))
+        return self._like(
+            self.frame.groupBy(*keys)
+            .agg(*measures)
+            .select(*(part.rsplit(" as ", 1)[-1] for part in parts))
+        )
 
     def to_arrow_table(self) -> pa.Table:
         """Fetch the rows, times without a zone as DuckDB has them."""
@@ -171,9 +174,7 @@ def _names(text: str) -> list[str]:
         [0],
     )
     cuts = [
-        place
-        for place, sign in enumerate(text)
-        if sign == "," and depths[place] == 0
+        place for place, sign in enumerate(text) if sign == "," and depths[place] == 0
     ]
     edges = zip([-1, *cuts], [*cuts, len(text)], strict=True)
     return [text[start + 1 : end].strip() for start, end in edges]

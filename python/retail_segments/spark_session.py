@@ -93,8 +93,9 @@ def open_session(settings: Mapping[str, str]) -> Any:
     Parameters
     ----------
     settings : mapping of str to str
-        Spark's own, from the profile. ``spark.sql.warehouse.dir`` may be relative to the
-        current folder, and holds the catalog too unless the settings say where one is.
+        Spark's own, from the profile. ``spark.sql.warehouse.dir`` may be relative to
+        the current folder, and holds the catalog too unless the settings say where one
+        is.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """Every table that Spark builds on a real cluster equals DuckDB's.
 
-`make test-spark` starts a master and two workers, builds the demo, and the real data set
-where it is at hand, on both engines with all gates, and prints a line per table.
+`make test-spark` starts a master and two workers, builds the demo, and the real data
+set where it is at hand, on both engines with all gates, and prints a line per table.
 """
 
 import os
@@ -14,13 +14,10 @@ from pathlib import Path
 import duckdb
 import pytest
 from compare import compare_warehouses
-
 from retail_segments.spark_session import SparkError, java_program
 
 ROOT = Path(__file__).resolve().parents[2]
 PORT = int(os.environ.get("SPARK_TEST_PORT", "7177"))
-# Rows whose customers may be in another cluster: MLlib adds up in another order.
-SAME_PARTITION = 0.999
 
 
 def _missing() -> str | None:
