@@ -9,7 +9,7 @@ from retail_segments.spark_relations import SparkConnection
 connection = SparkConnection(spark)
 connection.write(model(dbtObj(connection.table), connection), "{{ relation }}")
 {%- else -%}
-    {{ dbt_spark.spark__create_table_as(temporary, relation, compiled_code, language) }}
+    {{ dbt.spark__create_table_as(temporary, relation, compiled_code, language) }}
 {%- endif -%}
 
 {%- endmacro %}

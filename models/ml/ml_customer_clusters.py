@@ -14,7 +14,9 @@ def model(dbt, session):  # noqa: ARG001
     models = dbt.ref("ml_cluster_models").df()
 
     return score(
-        dbt.ref("fct_customer_rfm").filter("is_current and unscored_reason is null"),
+        dbt.ref("fct_customer_rfm")
+        .filter("is_current and unscored_reason is null")
+        .order("customer_id"),
         lambda customers: label_customers(models, customers, key="customer_id"),
         LABEL_TYPES,
     )

@@ -3,24 +3,26 @@
 Only reads and writes here. The method is `retail_segments.customer_forecasts`.
 """
 
-from retail_segments.customer_forecasts import MODULES, forecast_customers
+from retail_segments import customer_forecasts as method
+from retail_segments.engines import restrict, score
 from retail_segments.forecast_scores import LIBRARIES
 from retail_segments.forecasting import COLUMNS, LEARNING_SIZE, read_origins
 from retail_segments.memory import recall_unchanged, take_fingerprint
+
+ORDER = "origin_date, sample_number"
+SAMPLE = f"sample_number <= {LEARNING_SIZE}"
 
 
 def model(dbt, session):
     dbt.config(materialized="table")
 
-    histories = (
+    everyone = (
         dbt.ref("int_forecast_histories")
         .join(dbt.ref("int_forecast_origins"), "origin_date")
-        .filter(f"is_current or sample_number <= {LEARNING_SIZE}")
         .join(dbt.ref("int_forecast_outcomes"), "origin_date, customer_id", how="left")
-        .order("origin_date, sample_number")
-        .project(COLUMNS)
-        .df()
     )
+    known = restrict(everyone, f"is_current or {SAMPLE}", on_spark=SAMPLE)
+    histories = known.order(ORDER).project(COLUMNS).df()
     origins = (
         dbt.ref("int_forecast_origins")
         .join(dbt.ref("int_forecast_seasons"), "origin_date")
@@ -28,20 +30,20 @@ def model(dbt, session):
         .df()
     )
     chosen = dbt.ref("rpt_forecast_methods").filter("is_chosen").df()
-    methods = chosen.set_index("target")["method"].to_dict()
-    groups = (
-        dbt.ref("rpt_forecast_calibration")
+    settings = {
+        "methods": chosen.set_index("target")["method"].to_dict(),
+        "groups": dbt.ref("rpt_forecast_calibration")
         .filter("is_current")
         .order("method, group_number")
-        .df()
-    )
-    discount_rate = dbt.config.meta_get("discount_rate")
+        .df(),
+        "discount_rate": dbt.config.meta_get("discount_rate"),
+    }
     fingerprint = take_fingerprint(
         histories,
         origins,
-        groups,
-        settings={**methods, "discount_rate": discount_rate},
-        methods=MODULES,
+        settings["groups"],
+        settings={**settings["methods"], "discount_rate": settings["discount_rate"]},
+        methods=method.MODULES,
         libraries=LIBRARIES,
     )
     kept = recall_unchanged(session, str(dbt.this), fingerprint)
@@ -49,12 +51,10 @@ def model(dbt, session):
         return kept
 
     pasts, current = read_origins(histories, origins)
-    latest = histories["origin_date"] == origins["origin_date"].max()
-    return forecast_customers(
-        histories.loc[latest, "customer_id"],
-        current,
-        pasts,
-        methods=methods,
-        groups=groups,
-        discount_rate=discount_rate,
-    ).assign(fingerprint=fingerprint)
+    return score(
+        everyone.filter("is_current").order(ORDER).project(COLUMNS),
+        lambda batch: method.forecast_customers(
+            batch["customer_id"], method.among(current, batch), pasts, **settings
+        ).assign(fingerprint=fingerprint),
+        {**method.TYPES, "fingerprint": "string"},
+    )

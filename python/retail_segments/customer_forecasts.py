@@ -1,6 +1,7 @@
 """Forecast the customers of today by the methods that proved themselves."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from retail_segments.clustering import Floats
 from retail_segments.forecast_scores import MODULES as SCORING_MODULES
 from retail_segments.forecast_scores import intervals, read_calibration
 from retail_segments.forecasting import (
+    HISTORY,
     LIFETIME_FITS,
     Origin,
     Past,
@@ -139,6 +141,34 @@ def _forecast(
             "activity_method": None if model is None else model.name,
         }
     ).astype(TYPES)
+
+
+def among(origin: Origin | None, customers: pd.DataFrame) -> Origin | None:
+    """Return an origin with other customers, whose models are fitted to its own.
+
+    Parameters
+    ----------
+    origin : Origin or None
+        What is known of a sample, or of everybody.
+    customers : DataFrame
+        One row per customer to forecast, with the columns `HISTORY`.
+
+    Returns
+    -------
+    Origin or None
+        None where there is no origin.
+
+    Examples
+    --------
+    >>> known = pd.DataFrame({name: [4.0, 2.0] for name in HISTORY})
+    >>> found = among(Origin(pd.Timestamp("2011-12-10"), known, 90), known.head(1))
+    >>> len(found.histories), len(found.fitted_on)
+    (1, 2)
+    """
+    if origin is None:
+        return None
+    histories = customers[list(HISTORY)].astype("float64").reset_index(drop=True)
+    return replace(origin, histories=histories, sample=origin.fitted_on, memory={})
 
 
 def _say(method: str, origin: Origin, pasts: Sequence[Past]) -> tuple[Floats, Floats]:

@@ -14,7 +14,7 @@ import pandas as pd
 from retail_segments.cluster_models import Fitter
 from retail_segments.spark_relations import SparkRelation, to_spark_types
 
-_SPARK_TYPES = {"string": "string", "int64": "bigint", "float64": "double"}
+_SPARK_TYPES = {"string": "string", "int64": "bigint", "Float64": "double"}
 
 
 def draw(relation: Any, size: int, *, key: str = "customer_id") -> pd.DataFrame:
@@ -47,6 +47,33 @@ def draw(relation: Any, size: int, *, key: str = "customer_id") -> pd.DataFrame:
     return frame
 
 
+def restrict(relation: Any, condition: str, *, on_spark: str) -> Any:
+    """Keep the rows that a model learns from: on Spark, where they are a sample.
+
+    Parameters
+    ----------
+    relation : DuckDB relation or SparkRelation
+        Rows.
+    condition : str
+        Which of them are kept on DuckDB, in SQL.
+    on_spark : str
+        Which on Spark: so few that they may leave it.
+
+    Returns
+    -------
+    DuckDB relation or SparkRelation
+        The rows.
+
+    Examples
+    --------
+    >>> rows = duckdb.sql("select 1 as place union all select 2")
+    >>> len(restrict(rows, "place < 9", on_spark="place < 2").df())
+    2
+    """
+    is_there = isinstance(relation, SparkRelation)
+    return relation.filter(on_spark if is_there else condition)
+
+
 def fitter(relation: Any) -> Fitter | None:
     """Return what fits clusters to these customers.
 
@@ -77,8 +104,6 @@ def score(
     relation: Any,
     function: Callable[[pd.DataFrame], pd.DataFrame],
     types: Mapping[str, str],
-    *,
-    key: str = "customer_id",
 ) -> Any:
     """Apply a function to rows: at once on DuckDB, in batches where they are on Spark.
 
@@ -89,9 +114,7 @@ def score(
     function : callable
         Takes and returns a frame; what it says of a row depends on that row alone.
     types : mapping of str to str
-        The columns that it returns, ``string``, ``int64`` or ``float64``.
-    key : str
-        The column that rows are sorted by.
+        The columns that it returns, as pandas calls their types.
 
     Returns
     -------
@@ -106,7 +129,7 @@ def score(
     0          aa  4
     """
     if not isinstance(relation, SparkRelation):
-        return function(relation.order(key).df())
+        return function(relation.df())
 
     def in_batches(batches: Iterator[Any]) -> Iterator[Any]:
         for batch in batches:

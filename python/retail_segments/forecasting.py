@@ -118,6 +118,8 @@ class Origin:
         How many days ahead to look.
     season : Season
         What corrects the level.
+    sample : DataFrame, optional
+        The customers that models are fitted to, where `histories` is a part of all.
     memory : dict
         What `once` has made.
     """
@@ -126,6 +128,7 @@ class Origin:
     histories: pd.DataFrame
     horizon_days: int
     season: Season = field(default_factory=Season)
+    sample: pd.DataFrame | None = field(default=None, repr=False, compare=False)
     # What was worked out before: the same origin is forecast from many times.
     memory: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -134,6 +137,11 @@ class Origin:
         if name not in self.memory:
             self.memory[name] = make()
         return self.memory[name]
+
+    @property
+    def fitted_on(self) -> pd.DataFrame:
+        """The histories that models are fitted to."""
+        return self.histories if self.sample is None else self.sample
 
     @property
     def end_date(self) -> pd.Timestamp:
@@ -296,7 +304,8 @@ def _by_lifetime(method: str, origin: Origin) -> Forecast:
     if np.isnan(model.log_likelihood):
         return Forecast(reason=model.degenerate_reason, model=model)
     # The models count days with a purchase; some have several orders.
-    orders_per_day = known["order_count"].sum() / known["purchase_day_count"].sum()
+    fitted = origin.fitted_on
+    orders_per_day = fitted["order_count"].sum() / fitted["purchase_day_count"].sum()
     orders = expected_purchases(model, known, origin.horizon_days) * orders_per_day
     if not np.isfinite(orders).all():
         return Forecast(reason=model.degenerate_reason, model=model)
@@ -330,12 +339,14 @@ def fit_lifetime(method: str, origin: Origin) -> LifetimeModel:
     True
     """
     model: LifetimeModel = origin.once(
-        f"fit of {method}", lambda: LIFETIME_FITS[method](origin.histories)
+        f"fit of {method}", lambda: LIFETIME_FITS[method](origin.fitted_on)
     )
     return model
 
 
-def expected_order_values(histories: pd.DataFrame) -> Floats:
+def expected_order_values(
+    histories: pd.DataFrame, fitted_on: pd.DataFrame | None = None
+) -> Floats:
     """Return what an order of each customer is worth, by the Gamma-Gamma model.
 
     All orders count, the first too. Customers with few are drawn towards the mean of
@@ -345,6 +356,8 @@ def expected_order_values(histories: pd.DataFrame) -> Floats:
     ----------
     histories : DataFrame of shape (n_customers, ...)
         With the columns `HISTORY`.
+    fitted_on : DataFrame, optional
+        Those that the model is fitted to; `histories` where it is not given.
 
     Returns
     -------
@@ -357,9 +370,16 @@ def expected_order_values(histories: pd.DataFrame) -> Floats:
     >>> expected_order_values(histories)
     array([1.])
     """
-    means = (histories["amount"] / histories["order_count"]).to_numpy(dtype="float64")
-    counts = histories["order_count"].to_numpy(dtype="float64")
-    values = expected_amount(fit_gamma_gamma(counts, means), counts, means)
+
+    def orders(known: pd.DataFrame) -> tuple[Floats, Floats]:
+        counts = known["order_count"].to_numpy(dtype="float64")
+        return counts, (known["amount"] / known["order_count"]).to_numpy(
+            dtype="float64"
+        )
+
+    counts, means = orders(histories)
+    model = fit_gamma_gamma(*orders(histories if fitted_on is None else fitted_on))
+    values = expected_amount(model, counts, means)
     return np.where(np.isfinite(values), values, np.maximum(means, 0.0))
 
 
@@ -443,7 +463,8 @@ def _level(lesson: Past) -> float:
 
 def _order_values(origin: Origin) -> Floats:
     values: Floats = origin.once(
-        "order values", lambda: expected_order_values(origin.histories)
+        "order values",
+        lambda: expected_order_values(origin.histories, origin.fitted_on),
     )
     return values
 
