@@ -4,7 +4,7 @@
 
     {%- if not execute -%} {{ return(false) }} {%- endif -%}
 
-    {%- if target.type != "duckdb" and target.get("method") != "session" -%}
+    {%- if target.type != "duckdb" and not has_session() -%}
         {{ return(load_relation(source("campaigns", "audiences")) is not none) }}
     {%- endif -%}
 

@@ -12,7 +12,7 @@
     {%- endif -%}
 
     {{ return(
-        target.get("method") == "session" and adapter.has_files(landing_files(folder))
+        has_session() and adapter.has_files(landing_files(folder))
     ) }}
 
 {% endmacro %}

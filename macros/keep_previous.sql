@@ -3,7 +3,7 @@
     failed there is no table, and what was put aside then stays. -#}
 {% macro keep_previous() %}
 
-    {%- if execute and target.get("method") == "session" -%}
+    {%- if execute and has_session() -%}
         {%- set table = load_relation(this) -%}
         {%- if table is not none -%}
             {%- do run_query("drop table if exists " ~ this ~ "__previous") -%}

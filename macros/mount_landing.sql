@@ -2,7 +2,7 @@
     file that has arrived may bring new columns. DuckDB reads the folder as it is. -#}
 {% macro mount_landing() %}
 
-    {%- if execute and target.get("method") == "session"
+    {%- if execute and has_session()
         and flags.WHICH in ("build", "run", "test", "show", "compile") -%}
         {%- for source_name, table_name, folder in [
             ("online_retail", "lines", ""), ("campaigns", "audiences", "/campaigns"),

@@ -2,7 +2,7 @@
     of a DuckDB connection; dbt-spark's own way is for Databricks. -#}
 {% macro spark__create_table_as(temporary, relation, compiled_code, language="sql") -%}
 
-{%- if language == "python" and target.method == "session" %}
+{%- if language == "python" and has_session() %}
 {{ compiled_code }}
 from retail_segments.spark_relations import SparkConnection
 

@@ -93,7 +93,7 @@ class SparkAdapter(impl.SparkAdapter):
     @property
     def default_python_submission_method(self) -> str:
         """The session where there is one; Databricks' clusters otherwise."""
-        if self.config.credentials.method == SparkConnectionMethod.SESSION:
+        if self.has_session():
             return "session"
         method: str = super().default_python_submission_method
         return method
@@ -102,6 +102,11 @@ class SparkAdapter(impl.SparkAdapter):
     def python_submission_helpers(self) -> dict[str, type[PythonJobHelper]]:
         """dbt-spark's ways to run a Python model, and ours."""
         return {**super().python_submission_helpers, "session": SessionPythonJobHelper}
+
+    @available
+    def has_session(self) -> bool:
+        """Tell whether the profile says ``method: session``."""
+        return bool(self.config.credentials.method == SparkConnectionMethod.SESSION)
 
     @available
     def has_files(self, pattern: str) -> bool:
