@@ -5,7 +5,6 @@ asks for them; what a model asks for is a sample, or of the size of one.
 """
 
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any, Self
 
 import duckdb
@@ -42,7 +41,7 @@ class SparkRelation:
         """Sort by SQL expressions, with commas between them."""
         from pyspark.sql.functions import expr
 
-        return self._like(self.frame.orderBy(*map(expr, _names(columns))))
+        return self._like(self.frame.orderBy(*map(expr, split_at_commas(columns))))
 
     def limit(self, count: int) -> Self:
         """Keep the first rows."""
@@ -50,7 +49,7 @@ class SparkRelation:
 
     def project(self, *expressions: str) -> Self:
         """Compute columns from SQL expressions, with commas between them."""
-        parts = [part for text in expressions for part in _names(text)]
+        parts = [part for text in expressions for part in split_at_commas(text)]
         return self._like(self.frame.selectExpr(*parts))
 
     def distinct(self) -> Self:
@@ -59,13 +58,13 @@ class SparkRelation:
 
     def join(self, other: Self, condition: str, how: str = "inner") -> Self:
         """Join on columns that both have, with commas between them."""
-        return self._like(self.frame.join(other.frame, _names(condition), how))
+        return self._like(self.frame.join(other.frame, split_at_commas(condition), how))
 
     def aggregate(self, expressions: str) -> Self:
         """Compute aggregates by the columns that are named alone."""
         from pyspark.sql.functions import expr
 
-        parts = _names(expressions)
+        parts = split_at_commas(expressions)
         keys = [part for part in parts if part.isidentifier()]
         measures = [expr(part) for part in parts if not part.isidentifier()]
         return self._like(
@@ -166,15 +165,28 @@ def to_spark_types(relation: duckdb.DuckDBPyRelation) -> pa.Table:
     return table.cast(pa.schema(fields))
 
 
-def _names(text: str) -> list[str]:
-    """Split at the commas that stand in no parentheses."""
-    depths = reduce(
-        lambda seen, sign: [*seen, seen[-1] + (sign == "(") - (sign == ")")],
-        text,
-        [0],
-    )
-    cuts = [
-        place for place, sign in enumerate(text) if sign == "," and depths[place] == 0
-    ]
-    edges = zip([-1, *cuts], [*cuts, len(text)], strict=True)
-    return [text[start + 1 : end].strip() for start, end in edges]
+def split_at_commas(text: str) -> list[str]:
+    """Split at the commas that stand in no parentheses.
+
+    Parameters
+    ----------
+    text : str
+        SQL expressions with commas between them.
+
+    Returns
+    -------
+    list of str
+        The expressions.
+
+    Examples
+    --------
+    >>> split_at_commas("customer_id, cast(amount as decimal(18, 4)) as amount")
+    ['customer_id', 'cast(amount as decimal(18, 4)) as amount']
+    """
+    depth, start, parts = 0, 0, []
+    for place, sign in enumerate(text):
+        depth += (sign == "(") - (sign == ")")
+        if sign == "," and depth == 0:
+            parts.append(text[start:place].strip())
+            start = place + 1
+    return [*parts, text[start:].strip()]
