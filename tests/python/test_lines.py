@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 AS_OF_DATE = "2011-01-15"
 ORACLE_DATE = date.fromisoformat(AS_OF_DATE)
-SOURCE = ("source_file", "source_row", "source_hash")
+# Where a line came from, and what is made of it.
+SOURCE = ("source_file", "source_row", "source_hash", "group_fingerprint")
 NON_PRODUCT_CODES = oracle.read_non_product_codes(
     PROJECT / "seeds" / "non_product_codes.csv"
 )
@@ -122,6 +123,28 @@ def without_source(rows):
         )
         for row in rows
     )
+
+
+def as_counter(rows):
+    return Counter(tuple(sorted(row.items())) for row in rows)
+
+
+def group_of(row):
+    """Name the change group: the customer, or the invoice of a guest."""
+    line = oracle.clean({**dict.fromkeys(SOURCE), **row})
+    return line.customer_id or line.invoice_number or ""
+
+
+def reversed_table(rows):
+    return landing_table(rows).take(list(range(len(rows)))[::-1])
+
+
+def fingerprint_groups(models, rows, *, as_of_date=None):
+    given = {}
+    if as_of_date:
+        given["int_as_of_date"] = pa.table({"as_of_date": [as_of_date.date()]})
+    found = models.run("int_change_groups_delivered", rows, given=given)
+    return {row["change_group"]: row["group_fingerprint"] for row in found}
 
 
 def deliver_in_files(rows, file_numbers):
@@ -244,6 +267,61 @@ def test_order_and_files_of_the_delivery_change_nothing(net_models, rows, data):
 
     for name in tables:
         assert without_source(once[name]) == without_source(again[name])
+
+
+@settings(max_examples=50)
+@given(rows=deliveries())
+def test_equal_fingerprints_make_no_copies(net_models, rows):
+    """If all lines had the same, each would still be told from the others."""
+    expected = net_models.run("int_lines_classified", rows)
+    kept = ("int_change_groups_delivered", "stg_online_retail__lines")
+    tables = {name: net_models.arrow(name) for name in kept}
+    staged = tables["stg_online_retail__lines"]
+    position = staged.schema.get_field_index("content_fingerprint")
+    tables["stg_online_retail__lines"] = staged.set_column(
+        position, staged.schema.field(position), pa.array([7] * len(staged), pa.int64())
+    )
+
+    found = net_models.run("int_lines_classified", rows, given=tables)
+
+    assert as_counter(found) == as_counter(expected)
+
+
+@settings(max_examples=50)
+@given(rows=deliveries(), data=st.data())
+def test_fingerprints_change_with_the_lines_of_their_group(net_models, rows, data):
+    before = fingerprint_groups(net_models, rows)
+    touched = data.draw(st.integers(0, len(rows) - 1)) if rows else None
+    changed = [
+        {**row, "description": "ANOTHER"} if number == touched else row
+        for number, row in enumerate(rows)
+    ]
+
+    after = fingerprint_groups(net_models, changed)
+    again = fingerprint_groups(net_models, reversed_table(rows))
+
+    assert again == before
+    assert after.keys() == before.keys()
+    differing = {group for group in before if before[group] != after[group]}
+    assert differing == ({group_of(rows[touched])} if rows else set())
+
+
+@settings(max_examples=50)
+@given(rows=deliveries())
+def test_fingerprints_change_with_the_as_of_date_that_lets_lines_in(net_models, rows):
+    early, late = datetime(2011, 1, 4), datetime(2011, 1, 15)
+    instants = [
+        (group_of(row), line.invoiced_at)
+        for row, (line, _) in zip(rows, judge(rows), strict=True)
+    ]
+
+    found = [
+        fingerprint_groups(net_models, rows, as_of_date=day) for day in (early, late)
+    ]
+
+    assert {group for group in found[0] if found[0][group] != found[1][group]} == {
+        group for group, at in instants if at is not None and early <= at < late
+    }
 
 
 @settings(max_examples=40)

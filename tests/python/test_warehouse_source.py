@@ -222,7 +222,7 @@ def test_columns_of_the_same_name_need_no_mapping(from_table, tmp_path):
     assert result.returncode == 0, result.stdout + result.stderr
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         query = (
-            "select line_hash, product_description, country_name "
+            "select content_fingerprint, product_description, country_name "
             "from staging.stg_online_retail__lines order by all"
         )
         assert fetch_rows(connection, query) == from_table.rows(query)
