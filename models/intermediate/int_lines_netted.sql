@@ -1,6 +1,9 @@
 -- One row per usable invoice line: what was sold, sent back or charged, and how much of
 -- it stayed. A view, since a second copy of every line would cost more than the joins.
-{{ config(materialized='view', tags=['change_groups']) }}
+{{ config(
+    materialized='view' if target.type == 'duckdb' else 'table',
+    tags=['change_groups'],
+) }}
 
 with
 

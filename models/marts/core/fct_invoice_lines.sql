@@ -1,6 +1,6 @@
 -- One row per usable invoice line: what was sold, sent back or charged, and how much of
 -- it stayed. Answers every question about lines; nothing else reads the raw ones.
-{{ config(materialized='view') }}
+{{ config(materialized='view' if target.type == 'duckdb' else 'table') }}
 
 with
 

@@ -1,6 +1,6 @@
 -- One row per line set aside, with its raw columns and the reason. Answers: what is
 -- missing from the figures, and why?
-{{ config(materialized='view') }}
+{{ config(materialized='view' if target.type == 'duckdb' else 'table') }}
 
 with
 
