@@ -43,7 +43,6 @@ from retail_segments.load import LoadReport, load_files
 from retail_segments.progress import LateBar
 from retail_segments.results import read_line_counts, read_results, to_markdown
 from retail_segments.results_table import print_results
-from retail_segments.spark_session import SparkError
 from retail_segments.summary import print_summary
 
 _DEMO_FOLDER = Path("demo")

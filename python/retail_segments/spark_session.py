@@ -10,6 +10,8 @@ from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
+from retail_segments.errors import ExitCode, SpokenError
+
 _LOCK = Lock()
 _TIMEOUT_SECONDS = 5
 
@@ -26,6 +28,8 @@ _REQUIRED = {
 
 class SparkError(SpokenError):
     """Spark cannot be used; the message says why, and what to do."""
+
+    exit_code = ExitCode.UNUSABLE
 
 
 def java_program() -> str:

@@ -1,8 +1,8 @@
 """A daily build equals a full one: random histories of files, cut short now and then.
 
-The SQL that dbt compiled runs in memory, once as dbt runs it day after day, and once from
-nothing on the same files; all tables are compared, row for row. `make test-histories`
-tries 200 histories, and `make test` the first of them.
+The SQL that dbt compiled runs in memory, once as dbt runs it day after day, and once
+from nothing on the same files; all tables are compared, row for row. `make
+test-histories` tries 200 histories, and `make test` the first of them.
 """
 
 import json
@@ -29,7 +29,8 @@ IN_FULL = 4
 PRICES = [*map(Decimal, ("0.0010", "1.2500", "2.0000", "0")), None]
 
 HOOK = re.compile(
-    r"forget_changed_groups\(ref\('(?P<parent>\w+)'\)(?:, ['\"](?P<condition>.+)['\"])?\)"
+    r"forget_changed_groups\(ref\('(?P<parent>\w+)'\)"
+    r"(?:, ['\"](?P<condition>.+)['\"])?\)"
 )
 
 
@@ -73,13 +74,14 @@ class Daily(Models):
             node = self._nodes[name]
             relation = node["relation_name"]
             source = (self._source, "landing.lines")
+            query = node["compiled_code"].replace(*source)
             if node["config"]["materialized"] == "view":
-                query = node["compiled_code"].replace(*source)
-                self._connection.execute(f"create or replace view {relation} as {query}")
+                view = f"create or replace view {relation} as {query}"
+                self._connection.execute(view)
             elif name in self.incremental and self._exists(name):
                 self._append(name, relation, self._again[name].replace(*source))
             else:
-                self._replace(relation, node["compiled_code"].replace(*source))
+                self._replace(relation, query)
 
     def table(self, name: str) -> Counter:
         rows = self._connection.execute(
@@ -101,8 +103,9 @@ class Daily(Models):
         self._connection.execute(f"insert into {relation} by name from added")
 
     def _exists(self, name: str) -> bool:
+        relation = self._nodes[name]["relation_name"]
         try:
-            self._connection.execute(f"from {self._nodes[name]['relation_name']} limit 0")
+            self._connection.execute(f"from {relation} limit 0")
         except duckdb.CatalogException:
             return False
         return True
@@ -145,7 +148,8 @@ class Shop:
             "stock_code": draw.choice(["22423", "22423", "85123A", "POST", "21034"]),
             "description": draw.choice(["CAKE STAND", "HOLDER", None]),
             "quantity": (-1 if is_return else 1) * draw.choice([0, 1, 1, 2, 3, 6]),
-            "invoice_date": datetime(2011, 1, 3, 10) + timedelta(
+            "invoice_date": datetime(2011, 1, 3, 10)
+            + timedelta(
                 days=9 * number + draw.choice([0, 0, 0, 40]),
                 hours=draw.choice([0, 0, 1]),
             ),
@@ -229,7 +233,8 @@ def test_a_daily_build_equals_a_full_one(compiled, seed):
             continue
         if 0 < step < STEPS - 1 and fate < 0.7:
             # Some models are left out, as with `dbt build --select`.
-            left_out = shop.draw.choices(daily.incremental, k=shop.draw.choice([1, 1, 3]))
+            count = shop.draw.choice([1, 1, 3])
+            left_out = shop.draw.choices(daily.incremental, k=count)
             daily.build([name for name in daily.chain if name not in left_out])
             continue
         daily.build(daily.chain)
