@@ -1,5 +1,5 @@
--- One row per known customer x day on which they bought or sent back: what snapshots add
--- up. There are far fewer days than lines.
+-- One row per known customer x day on which they bought or sent back: what snapshots
+-- add up. There are far fewer days than lines.
 {{ config(
     materialized='incremental' if target.type == 'duckdb' else 'table',
     pre_hook="{{ forget_changed_groups(ref('int_change_groups_settled'), 'has_known_customer') }}",

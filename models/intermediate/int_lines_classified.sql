@@ -147,7 +147,9 @@ hashed as (
             coalesce(numbered.stock_code, ''),
             coalesce(numbered.product_description, ''),
             coalesce(cast(numbered.quantity as string), numbered.raw_quantity, ''),
-            coalesce(cast(numbered.invoiced_at as string), numbered.raw_invoice_date, ''),
+            coalesce(
+                cast(numbered.invoiced_at as string), numbered.raw_invoice_date, ''
+            ),
             coalesce(cast(numbered.unit_price as string), numbered.raw_unit_price, ''),
             coalesce(numbered.customer_id, ''),
             coalesce(numbered.country_name, ''),

@@ -1,6 +1,6 @@
--- One row per invoice x customer x product that was bought, or of which a line counts as
--- a purchase: what invoices, products and customers are added up from. Counting distinct
--- products or orders line by line would cost three times as much.
+-- One row per invoice x customer x product that was bought, or of which a line counts
+-- as a purchase: what invoices, products and customers are added up from. Counting
+-- distinct products or orders line by line would cost three times as much.
 {{ config(
     materialized='incremental' if target.type == 'duckdb' else 'table',
     pre_hook="{{ forget_changed_groups(ref('int_change_groups_settled')) }}",
