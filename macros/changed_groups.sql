@@ -30,6 +30,9 @@
 {% macro forget_changed_groups(parent, condition="true") -%}
 
     {%- if is_incremental() -%}
+    {%- if this.name == "int_lines_classified" -%}
+        {%- do say_changed_groups(parent) -%}
+    {%- endif -%}
     delete from {{ this }}
     {%- if has_change_groups() %}
 
@@ -52,4 +55,22 @@
 {% macro has_change_groups() -%}
     {{ return("group_fingerprint" in
         adapter.get_columns_in_relation(this) | map(attribute="name")) }}
+{%- endmacro %}
+
+
+{#- Says once in a build how much of the lines it computes anew. -#}
+{% macro say_changed_groups(parent) -%}
+
+    {%- set counts = run_query(
+        "select count(*), (select count(*) from (" ~ changed_groups(parent) ~ ")) from "
+        ~ parent
+    ).rows[0] -%}
+    {%- do log(
+        "Lines are computed anew for " ~ "{:,}".format(counts[1] | int) ~ " of "
+        ~ "{:,}".format(counts[0] | int) ~ " customers and guests' invoices"
+        ~ (": a rule has changed, or all of their lines"
+            if counts[1] == counts[0] and counts[0] > 0 else ""),
+        info=true
+    ) -%}
+
 {%- endmacro %}
