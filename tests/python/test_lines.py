@@ -136,7 +136,7 @@ def group_of(row):
 
 
 def reversed_table(rows):
-    return landing_table(rows).take(list(range(len(rows)))[::-1])
+    return landing_table(landing_table(rows).to_pylist()[::-1])
 
 
 def fingerprint_groups(models, rows, *, as_of_date=None):
