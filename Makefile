@@ -25,7 +25,7 @@ help:
 	@echo 'make test-histories             200 random histories: daily builds equal full ones'
 	@echo 'make test-examples              run all of examples/, Dagster and Airflow too'
 	@echo 'make format                     format Python and SQL'
-	@echo 'make bench                      time and memory against two yardsticks'
+	@echo 'make bench                      time and memory by size: docs/bench.md and .png'
 	@echo 'make docs                       the dbt docs site, in target/'
 	@echo 'make spark-up, spark-down       a Spark cluster of this machine: docs/spark.md'
 	@echo 'make test-spark                 every table on Spark against DuckDB'

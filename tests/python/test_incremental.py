@@ -21,7 +21,7 @@ import pyarrow as pa
 import pytest
 from conftest import Models, landing_table, run_dbt
 
-HISTORIES = int(os.environ.get("RETAIL_SEGMENTS_HISTORIES", "6"))
+HISTORIES = int(os.environ.get("RETAIL_SEGMENTS_HISTORIES", "5"))
 STEPS = 7
 # Of these, one in so many is compared in every mart; the others in what is incremental.
 IN_FULL = 4
