@@ -11,6 +11,7 @@ lines as (
         change_group,
         group_fingerprint,
         line_type,
+        quantity,
         is_guest
 
     from {{ ref('int_lines_classified') }}
@@ -35,7 +36,15 @@ line_groups as (
         change_group,
         max(group_fingerprint) as group_fingerprint,
         max(case when is_guest then 0 else 1 end) as known_customers,
-        sum(case when line_type = 'purchase' then 1 else 0 end) as purchase_line_count
+        sum(
+            case
+                when line_type = 'purchase' then 1
+                {%- if var('purchase_basis') == 'textbook' %}
+                when quantity > 0 and not is_guest then 1
+                {%- endif %}
+                else 0
+            end
+        ) as purchase_line_count
 
     from lines
 
