@@ -1,6 +1,7 @@
 -- One row: the day at whose start everything is seen. Given by the var as_of_date, or
 -- the day after the last line that can be read. Later lines are not known yet, so they
 -- do not move the other two days either.
+{{ config(tags=['change_groups']) }}
 
 with
 

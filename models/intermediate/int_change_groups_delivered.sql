@@ -1,6 +1,7 @@
 -- One row per change group: a known customer, or a guest's invoice. Its fingerprint is
 -- another one as soon as a line of the group, or a rule, is. Incremental models compare
 -- it with that of their own rows, and so heal whatever an interrupted build left.
+{{ config(tags=['change_groups']) }}
 
 with
 

@@ -124,6 +124,19 @@ def test_python_models_only_wrap(node):
     assert len(code.splitlines()) <= 60
 
 
+@_named([model for model in MODELS if model.config["materialized"] == "incremental"])
+def test_a_change_of_any_rule_computes_incremental_models_anew(node):
+    """All that they are made of counts in `rules_fingerprint`, by its tag."""
+    nodes = {other.unique_id: other for other in NODES}
+    to_do, seen = [node.unique_id], set()
+    while to_do:
+        found = nodes.get(to_do.pop())
+        if found is not None and found.unique_id not in seen:
+            seen.add(found.unique_id)
+            to_do += getattr(found, "depends_on", {}).get("nodes", [])
+    assert [name for name in seen if "change_groups" not in nodes[name].tags] == []
+
+
 @_named(SEEDS)
 def test_seeds_are_small_and_described(node):
     lines = (ROOT / node.original_file_path).read_text().splitlines()

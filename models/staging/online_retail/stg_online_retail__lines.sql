@@ -1,6 +1,7 @@
 -- One row per invoice line, as delivered: typed, trimmed and flagged. Nothing is
 -- filtered here. A value that cannot be read is null, with the text that was delivered
 -- beside it, so that the line can be set aside with its reason.
+{{ config(tags=['change_groups']) }}
 
 with
 
