@@ -9,7 +9,7 @@ with
 lines as (
 
     select
-        invoice_line_id,
+        line_fingerprint,
         invoice_number,
         customer_id,
         stock_code,
@@ -17,7 +17,7 @@ lines as (
         counted_quantity,
         invoiced_at
 
-    from {{ ref('fct_invoice_lines') }}
+    from {{ ref('int_lines_netted') }}
 
     where
         is_counted
@@ -29,13 +29,13 @@ lines as (
 allocations as (
 
     select
-        purchase_line_id,
+        purchase_fingerprint,
         allocated_quantity,
         returned_at
 
-    from {{ ref('fct_return_allocations') }}
+    from {{ ref('int_returns_allocated') }}
 
-    where purchase_line_id is not null
+    where purchase_fingerprint is not null
 
 ),
 
@@ -74,7 +74,7 @@ dates as (
 sent_back_since as (
 
     select
-        allocations.purchase_line_id,
+        allocations.purchase_fingerprint,
         sum(allocations.allocated_quantity) as quantity
 
     from allocations
@@ -82,7 +82,7 @@ sent_back_since as (
     inner join dates
         on allocations.returned_at >= dates.origin_date
 
-    group by allocations.purchase_line_id
+    group by allocations.purchase_fingerprint
 
 ),
 
@@ -106,7 +106,7 @@ quantities as (
     cross join dates
 
     left outer join sent_back_since
-        on lines.invoice_line_id = sent_back_since.purchase_line_id
+        on lines.line_fingerprint = sent_back_since.purchase_fingerprint
 
 ),
 

@@ -10,9 +10,12 @@ lines as (
     select
         change_group,
         group_fingerprint,
-        line_type,
-        quantity,
-        is_guest
+        is_guest,
+        {%- if var('purchase_basis') == 'textbook' %}
+        line_type = 'purchase' or (quantity > 0 and not is_guest) as is_purchase
+        {%- else %}
+        line_type = 'purchase' as is_purchase
+        {%- endif %}
 
     from {{ ref('int_lines_classified') }}
 
@@ -36,15 +39,9 @@ line_groups as (
         change_group,
         max(group_fingerprint) as group_fingerprint,
         max(case when is_guest then 0 else 1 end) as known_customers,
-        sum(
-            case
-                when line_type = 'purchase' then 1
-                {%- if var('purchase_basis') == 'textbook' %}
-                when quantity > 0 and not is_guest then 1
-                {%- endif %}
-                else 0
-            end
-        ) as purchase_line_count
+        max(case when is_purchase then 1 else 0 end) as purchases,
+        max(case when is_purchase and not is_guest then 1 else 0 end)
+            as known_purchases
 
     from lines
 
@@ -76,11 +73,10 @@ final as (
             'coalesce(allocation_groups.group_fingerprint, 0)',
         ]) }} as group_fingerprint,
 
-        -- measures
-        line_groups.purchase_line_count,
-
         -- flags
-        line_groups.known_customers = 1 as has_known_customer
+        line_groups.known_customers = 1 as has_known_customer,
+        line_groups.purchases = 1 as has_purchase,
+        line_groups.known_purchases = 1 as has_known_purchase
 
     from line_groups
 

@@ -18,7 +18,7 @@ settled_groups as (
 
     select
         change_group,
-        purchase_line_count
+        has_known_purchase
 
     from {{ ref('int_change_groups_settled') }}
 
@@ -30,7 +30,7 @@ product_groups as (
         change_group,
         max(group_fingerprint) as group_fingerprint
 
-    from {{ ref('int_group_products_totalled') }}
+    from {{ ref('int_customer_products_totalled') }}
 
     group by change_group
 
@@ -43,9 +43,9 @@ stamped_groups as (
     select
         groups_to_do.change_group,
         case
-            when settled_groups.purchase_line_count = 0
-                then groups_to_do.group_fingerprint
-            else coalesce(product_groups.group_fingerprint, 0)
+            when settled_groups.has_known_purchase
+                then coalesce(product_groups.group_fingerprint, 0)
+            else groups_to_do.group_fingerprint
         end as group_fingerprint
 
     from groups_to_do
@@ -82,11 +82,9 @@ products as (
         products.customer_id,
         cast(products.first_counted_at as date) as activity_date
 
-    from {{ ref('int_group_products_totalled') }} as products
+    from {{ ref('int_customer_products_totalled') }} as products
 
-    where
-        products.customer_id is not null
-        and products.first_counted_at is not null
+    where products.first_counted_at is not null
 
 ),
 
@@ -99,7 +97,7 @@ allocations as (
 
     from {{ ref('int_returns_allocated') }}
 
-    where purchase_line_id is not null
+    where purchase_fingerprint is not null
 
 ),
 

@@ -18,7 +18,7 @@ settled_groups as (
 
     select
         change_group,
-        purchase_line_count
+        has_known_purchase
 
     from {{ ref('int_change_groups_settled') }}
 
@@ -30,7 +30,7 @@ product_groups as (
         change_group,
         max(group_fingerprint) as group_fingerprint
 
-    from {{ ref('int_group_products_totalled') }}
+    from {{ ref('int_customer_products_totalled') }}
 
     group by change_group
 
@@ -43,9 +43,9 @@ stamped_groups as (
     select
         groups_to_do.change_group,
         case
-            when settled_groups.purchase_line_count = 0
-                then groups_to_do.group_fingerprint
-            else coalesce(product_groups.group_fingerprint, 0)
+            when settled_groups.has_known_purchase
+                then coalesce(product_groups.group_fingerprint, 0)
+            else groups_to_do.group_fingerprint
         end as group_fingerprint
 
     from groups_to_do
@@ -85,15 +85,13 @@ lines as (
 products as (
 
     select
-        change_group as customer_id,
+        customer_id,
         stock_code,
         net_amount
 
-    from {{ ref('int_group_products_totalled') }}
+    from {{ ref('int_customer_products_totalled') }}
 
-    where
-        customer_id is not null
-        and net_amount > 0
+    where net_amount > 0
 
 ),
 

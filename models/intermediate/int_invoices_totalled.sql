@@ -3,7 +3,7 @@
 -- id.
 {{ config(
     materialized='incremental' if target.type == 'duckdb' else 'table',
-    pre_hook="{{ forget_changed_groups(ref('int_order_products_totalled')) }}",
+    pre_hook="{{ forget_changed_groups(ref('int_change_groups_settled'), 'has_purchase') }}",
     tags=['change_groups'],
 ) }}
 
@@ -11,18 +11,36 @@ with
 
 groups_to_do as (
 
-    {{ changed_groups(ref('int_order_products_totalled')) }}
+    {{ changed_groups(ref('int_change_groups_settled'), 'has_purchase') }}
 
 ),
 
-products as (
+lines as (
 
-    select order_products.*
+    select
+        groups_to_do.group_fingerprint,
+        netted.invoice_number,
+        netted.customer_id,
+        netted.stock_code,
+        netted.country_name,
+        netted.line_type = 'purchase' as is_purchase,
+        netted.quantity,
+        netted.line_amount,
+        netted.returned_quantity,
+        netted.returned_amount,
+        netted.net_amount,
+        netted.counted_quantity,
+        netted.counted_amount,
+        netted.invoiced_at
 
-    from {{ ref('int_order_products_totalled') }} as order_products
+    from {{ ref('int_lines_netted') }} as netted
 
     inner join groups_to_do
-        on order_products.change_group = groups_to_do.change_group
+        on netted.change_group = groups_to_do.change_group
+
+    where
+        netted.line_type = 'purchase'
+        or netted.is_counted
 
 ),
 
@@ -36,8 +54,8 @@ totalled as (
         coalesce(
             min(case when is_purchase then country_name end), min(country_name)
         ) as country_name,
-        sum(case when is_purchase then line_count else 0 end) as purchase_line_count,
-        sum(case when is_purchase then 1 else 0 end) as product_count,
+        sum(case when is_purchase then 1 else 0 end) as purchase_line_count,
+        count(distinct case when is_purchase then stock_code end) as product_count,
         sum(case when is_purchase then quantity else 0 end) as item_count,
         sum(case when is_purchase then returned_quantity else 0 end)
             as returned_item_count,
@@ -48,10 +66,12 @@ totalled as (
         sum(counted_amount) as counted_amount,
         sum(counted_quantity) > 0 as is_counted,
         -- What was sent back dates no purchase; where nothing was kept, the first line.
-        coalesce(min(first_kept_at), min(first_line_at)) as ordered_at,
-        min(case when is_purchase then first_line_at end) as first_purchase_line_at
+        coalesce(
+            min(case when counted_quantity > 0 then invoiced_at end), min(invoiced_at)
+        ) as ordered_at,
+        min(case when is_purchase then invoiced_at end) as first_purchase_line_at
 
-    from products
+    from lines
 
     group by
         invoice_number,

@@ -78,7 +78,8 @@ first_copies as (
 
     select
         lines.*,
-        1 as copy_number
+        1 as copy_number,
+        1 as fingerprint_number
 
     from lines
 
@@ -116,7 +117,14 @@ counted_copies as (
                 possible_copies.source_file,
                 possible_copies.source_hash,
                 possible_copies.source_row
-        ) as copy_number
+        ) as copy_number,
+        row_number() over (
+            partition by possible_copies.content_fingerprint
+            order by
+                possible_copies.source_file,
+                possible_copies.source_hash,
+                possible_copies.source_row
+        ) as fingerprint_number
 
     from possible_copies
 
@@ -135,28 +143,11 @@ numbered as (
 
 ),
 
--- Chr(31) parts the values: no spreadsheet holds it.
-hashed as (
+in_groups as (
 
     select
         numbered.*,
-        groups_to_do.group_fingerprint,
-        md5(concat_ws(
-            chr(31),
-            coalesce(numbered.invoice_number, ''),
-            coalesce(numbered.stock_code, ''),
-            coalesce(numbered.product_description, ''),
-            coalesce(cast(numbered.quantity as string), numbered.raw_quantity, ''),
-            coalesce(
-                cast(numbered.invoiced_at as string), numbered.raw_invoice_date, ''
-            ),
-            coalesce(cast(numbered.unit_price as string), numbered.raw_unit_price, ''),
-            coalesce(numbered.customer_id, ''),
-            coalesce(numbered.country_name, ''),
-            coalesce(numbered.currency_code, ''),
-            coalesce(numbered.store_name, ''),
-            coalesce(numbered.raw_line, '')
-        )) as line_hash
+        groups_to_do.group_fingerprint
 
     from numbered
 
@@ -168,40 +159,40 @@ hashed as (
 judged as (
 
     select
-        hashed.*,
+        in_groups.*,
         non_product_codes.line_type as non_product_line_type,
         case
-            when hashed.raw_line is not null then 'unreadable_line'
-            when hashed.raw_quantity is not null then 'unreadable_quantity'
-            when hashed.raw_invoice_date is not null then 'unreadable_invoice_date'
-            when hashed.raw_unit_price is not null then 'unreadable_unit_price'
-            when hashed.invoice_number is null then 'missing_invoice_number'
-            when hashed.stock_code is null then 'missing_stock_code'
-            when hashed.quantity is null then 'missing_quantity'
-            when hashed.invoiced_at is null then 'missing_invoice_date'
-            when hashed.unit_price is null then 'missing_unit_price'
-            when hashed.line_amount is null then 'amount_out_of_range'
-            when hashed.invoiced_at >= as_of.as_of_date then 'after_as_of_date'
-            when hashed.copy_number > 1 then 'exact_duplicate'
-            when hashed.is_bad_debt then 'bad_debt_adjustment'
-            when hashed.quantity = 0 then 'zero_quantity'
+            when in_groups.raw_line is not null then 'unreadable_line'
+            when in_groups.raw_quantity is not null then 'unreadable_quantity'
+            when in_groups.raw_invoice_date is not null then 'unreadable_invoice_date'
+            when in_groups.raw_unit_price is not null then 'unreadable_unit_price'
+            when in_groups.invoice_number is null then 'missing_invoice_number'
+            when in_groups.stock_code is null then 'missing_stock_code'
+            when in_groups.quantity is null then 'missing_quantity'
+            when in_groups.invoiced_at is null then 'missing_invoice_date'
+            when in_groups.unit_price is null then 'missing_unit_price'
+            when in_groups.line_amount is null then 'amount_out_of_range'
+            when in_groups.invoiced_at >= as_of.as_of_date then 'after_as_of_date'
+            when in_groups.copy_number > 1 then 'exact_duplicate'
+            when in_groups.is_bad_debt then 'bad_debt_adjustment'
+            when in_groups.quantity = 0 then 'zero_quantity'
             when
-                hashed.quantity < 0
-                and hashed.unit_price <= 0
-                and not hashed.is_cancellation
+                in_groups.quantity < 0
+                and in_groups.unit_price <= 0
+                and not in_groups.is_cancellation
                 then 'stock_write_off'
-            when hashed.unit_price <= 0 then 'non_positive_price'
+            when in_groups.unit_price <= 0 then 'non_positive_price'
             when
-                hashed.is_cancellation and hashed.quantity > 0
+                in_groups.is_cancellation and in_groups.quantity > 0
                 then 'positive_cancellation'
         end as reject_reason
 
-    from hashed
+    from in_groups
 
     cross join as_of
 
     left outer join non_product_codes
-        on hashed.stock_code = non_product_codes.stock_code
+        on in_groups.stock_code = non_product_codes.stock_code
 
 ),
 
@@ -209,18 +200,12 @@ final as (
 
     select
         -- keys
-        -- Made of the line's own content, so that it stays the same when files are
-        -- delivered again, in another order, or split.
-        concat(
-            coalesce(invoice_number, 'none'),
-            '-',
-            substr(line_hash, 1, 16),
-            case
-                when copy_number > 1
-                    then concat('-', cast(copy_number as string))
-                else ''
-            end
-        ) as invoice_line_id,
+        -- Joins are by this. Lines that share a number get others, copies or not.
+        case
+            when fingerprint_number = 1 then content_fingerprint
+            else {{ row_fingerprint(['content_fingerprint', 'fingerprint_number']) }}
+        end as line_fingerprint,
+        copy_number,
         change_group,
         invoice_number,
         stock_code,

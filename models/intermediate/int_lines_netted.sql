@@ -9,25 +9,7 @@ with
 
 lines as (
 
-    select
-        invoice_line_id,
-        change_group,
-        invoice_number,
-        stock_code,
-        customer_id,
-        line_type,
-        product_description,
-        country_name,
-        currency_code,
-        store_name,
-        source_file,
-        source_row,
-        quantity,
-        unit_price,
-        line_amount,
-        is_product,
-        is_guest,
-        invoiced_at
+    select *
 
     from {{ ref('int_lines_classified') }}
 
@@ -38,39 +20,50 @@ lines as (
 allocations as (
 
     select
-        return_line_id,
-        purchase_line_id,
+        return_fingerprint,
+        purchase_fingerprint,
         allocated_quantity,
         allocated_amount
 
     from {{ ref('int_returns_allocated') }}
 
-    where purchase_line_id is not null
+    where purchase_fingerprint is not null
+
+),
+
+sides as (
+
+    select
+        purchase_fingerprint as line_fingerprint,
+        allocated_quantity as returned_quantity,
+        allocated_amount as returned_amount,
+        cast(0 as decimal(18, 4)) as settled_amount
+
+    from allocations
+
+    union all
+
+    select
+        return_fingerprint as line_fingerprint,
+        0 as returned_quantity,
+        cast(0 as decimal(18, 4)) as returned_amount,
+        allocated_amount as settled_amount
+
+    from allocations
 
 ),
 
 returned as (
 
     select
-        purchase_line_id,
-        sum(allocated_quantity) as returned_quantity,
-        sum(allocated_amount) as returned_amount
+        line_fingerprint,
+        sum(returned_quantity) as returned_quantity,
+        sum(returned_amount) as returned_amount,
+        sum(settled_amount) as settled_amount
 
-    from allocations
+    from sides
 
-    group by purchase_line_id
-
-),
-
-settled as (
-
-    select
-        return_line_id,
-        sum(allocated_amount) as settled_amount
-
-    from allocations
-
-    group by return_line_id
+    group by line_fingerprint
 
 ),
 
@@ -88,17 +81,14 @@ netted as (
         cast(
             lines.line_amount
             - coalesce(returned.returned_amount, 0)
-            + coalesce(settled.settled_amount, 0)
+            + coalesce(returned.settled_amount, 0)
             as decimal(18, 4)
         ) as net_amount
 
     from lines
 
     left outer join returned
-        on lines.invoice_line_id = returned.purchase_line_id
-
-    left outer join settled
-        on lines.invoice_line_id = settled.return_line_id
+        on lines.line_fingerprint = returned.line_fingerprint
 
 ),
 
@@ -106,7 +96,8 @@ final as (
 
     select
         -- keys
-        invoice_line_id,
+        {{ invoice_line_id('netted') }} as invoice_line_id,
+        line_fingerprint,
         change_group,
         invoice_number,
         stock_code,

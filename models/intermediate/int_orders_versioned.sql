@@ -22,7 +22,7 @@ groups_to_do as (
 lines as (
 
     select
-        netted.invoice_line_id,
+        netted.line_fingerprint,
         netted.invoice_number,
         netted.customer_id,
         netted.quantity,
@@ -44,14 +44,14 @@ lines as (
 allocations as (
 
     select
-        purchase_line_id,
+        purchase_fingerprint,
         allocated_quantity,
         allocated_amount,
         returned_at
 
     from {{ ref('int_returns_allocated') }}
 
-    where purchase_line_id is not null
+    where purchase_fingerprint is not null
 
 ),
 
@@ -88,7 +88,7 @@ returns as (
     from allocations
 
     inner join lines
-        on allocations.purchase_line_id = lines.invoice_line_id
+        on allocations.purchase_fingerprint = lines.line_fingerprint
 
     where lines.counted_quantity < lines.quantity
 

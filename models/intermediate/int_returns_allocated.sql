@@ -21,19 +21,19 @@ groups_to_do as (
 
 ),
 
-lines as (
+returns as (
 
     select
-        classified.invoice_line_id,
+        classified.line_fingerprint,
         classified.change_group,
-        classified.group_fingerprint,
         classified.customer_id,
         classified.stock_code,
-        classified.line_type,
+        groups_to_do.group_fingerprint,
         classified.quantity,
         classified.unit_price,
         classified.is_guest,
-        classified.invoiced_at
+        classified.invoiced_at,
+        {{ invoice_line_id('classified') }} as invoice_line_id
 
     from {{ ref('int_lines_classified') }} as classified
 
@@ -42,26 +42,16 @@ lines as (
 
     where
         classified.is_usable
-        and classified.line_type in ('purchase', 'return')
+        and classified.line_type = 'return'
 
 ),
 
-returns as (
-
-    select *
-
-    from lines
-
-    where line_type = 'return'
-
-),
-
--- Purchases that nobody sent back have no part in the matching.
+-- Purchases that nobody sent back have no part in the matching. Numbers are found faster
+-- than codes; a purchase that is found by chance matches nothing.
 returned_products as (
 
     select distinct
-        customer_id,
-        stock_code
+        {{ row_fingerprint(['customer_id', 'stock_code']) }} as product_fingerprint
 
     from returns
 
@@ -69,29 +59,49 @@ returned_products as (
 
 ),
 
-events as (
+lines as (
 
     select
-        lines.invoice_line_id,
-        lines.customer_id,
-        lines.stock_code,
-        lines.line_type,
-        lines.unit_price,
-        lines.invoiced_at,
-        greatest(lines.quantity, 0) as purchased_quantity,
-        greatest(-lines.quantity, 0) as returned_quantity,
-        -- A purchase comes before a return of the same instant.
-        row_number() over (
-            partition by lines.customer_id, lines.stock_code
-            order by lines.invoiced_at, lines.line_type, lines.invoice_line_id
-        ) as event_number
+        classified.line_fingerprint,
+        classified.customer_id,
+        classified.stock_code,
+        classified.line_type,
+        classified.quantity,
+        classified.invoiced_at,
+        {{ invoice_line_id('classified') }} as invoice_line_id
 
-    from lines
+    from {{ ref('int_lines_classified') }} as classified
 
     inner join returned_products
         on
-            lines.customer_id = returned_products.customer_id
-            and lines.stock_code = returned_products.stock_code
+            {{ row_fingerprint(['classified.customer_id', 'classified.stock_code']) }}
+            = returned_products.product_fingerprint
+
+    where
+        classified.is_usable
+        and not classified.is_guest
+        and classified.line_type in ('purchase', 'return')
+
+),
+
+events as (
+
+    select
+        line_fingerprint,
+        invoice_line_id,
+        customer_id,
+        stock_code,
+        line_type,
+        invoiced_at,
+        greatest(quantity, 0) as purchased_quantity,
+        greatest(-quantity, 0) as returned_quantity,
+        -- A purchase comes before a return of the same instant.
+        row_number() over (
+            partition by customer_id, stock_code
+            order by invoiced_at, line_type, invoice_line_id
+        ) as event_number
+
+    from lines
 
 ),
 
@@ -147,6 +157,7 @@ spans as (
 purchase_spans as (
 
     select
+        line_fingerprint,
         invoice_line_id,
         customer_id,
         stock_code,
@@ -163,10 +174,9 @@ purchase_spans as (
 return_spans as (
 
     select
-        invoice_line_id,
+        line_fingerprint,
         customer_id,
         stock_code,
-        unit_price,
         invoiced_at,
         purchased_so_far,
         matched_before as span_start,
@@ -181,7 +191,8 @@ return_spans as (
 allocations as (
 
     select
-        return_spans.invoice_line_id as return_line_id,
+        return_spans.line_fingerprint as return_fingerprint,
+        purchase_spans.line_fingerprint as purchase_fingerprint,
         purchase_spans.invoice_line_id as purchase_line_id,
         least(return_spans.span_end, purchase_spans.span_end)
         - greatest(return_spans.span_start, purchase_spans.span_start)
@@ -207,19 +218,19 @@ allocations as (
 allocated_by_return as (
 
     select
-        return_line_id,
+        return_fingerprint,
         sum(allocated_quantity) as allocated_quantity
 
     from allocations
 
-    group by return_line_id
+    group by return_fingerprint
 
 ),
 
 unmatched as (
 
     select
-        returns.invoice_line_id as return_line_id,
+        returns.line_fingerprint as return_fingerprint,
         -returns.quantity - coalesce(allocated_by_return.allocated_quantity, 0)
             as allocated_quantity,
         case
@@ -231,10 +242,10 @@ unmatched as (
     from returns
 
     left outer join allocated_by_return
-        on returns.invoice_line_id = allocated_by_return.return_line_id
+        on returns.line_fingerprint = allocated_by_return.return_fingerprint
 
     left outer join return_spans
-        on returns.invoice_line_id = return_spans.invoice_line_id
+        on returns.line_fingerprint = return_spans.line_fingerprint
 
     where
         -returns.quantity > coalesce(allocated_by_return.allocated_quantity, 0)
@@ -244,7 +255,8 @@ unmatched as (
 every_part as (
 
     select
-        return_line_id,
+        return_fingerprint,
+        purchase_fingerprint,
         purchase_line_id,
         allocated_quantity,
         days_to_return,
@@ -255,7 +267,8 @@ every_part as (
     union all
 
     select
-        return_line_id,
+        return_fingerprint,
+        cast(null as bigint) as purchase_fingerprint,
         cast(null as string) as purchase_line_id,
         allocated_quantity,
         cast(null as bigint) as days_to_return,
@@ -270,12 +283,14 @@ final as (
     select
         -- keys
         concat(
-            every_part.return_line_id,
+            returns.invoice_line_id,
             '>',
             coalesce(every_part.purchase_line_id, 'none')
         ) as return_allocation_id,
-        every_part.return_line_id,
+        returns.invoice_line_id as return_line_id,
         every_part.purchase_line_id,
+        every_part.return_fingerprint,
+        every_part.purchase_fingerprint,
         returns.change_group,
         returns.customer_id,
         returns.stock_code,
@@ -299,7 +314,7 @@ final as (
     from every_part
 
     inner join returns
-        on every_part.return_line_id = returns.invoice_line_id
+        on every_part.return_fingerprint = returns.line_fingerprint
 
 )
 

@@ -2,7 +2,8 @@
 -- both.
 
 select
-    invoice_line_id,
+    source_file,
+    source_row,
     line_type,
     reject_reason
 

@@ -23,19 +23,39 @@ sales as (
 
     select
         stock_code,
-        customer_id,
-        order_count,
-        purchased_quantity,
+        quantity,
+        line_amount,
         returned_quantity,
-        gross_amount,
         returned_amount,
         net_amount,
-        first_sold_at,
-        last_sold_at
+        invoiced_at
 
-    from {{ ref('int_group_products_totalled') }}
+    from {{ ref('int_lines_netted') }}
 
-    where order_count > 0
+    where line_type = 'purchase'
+
+),
+
+order_products as (
+
+    select distinct
+        invoice_number,
+        customer_id,
+        stock_code
+
+    from {{ ref('int_lines_netted') }}
+
+    where line_type = 'purchase'
+
+),
+
+customer_products as (
+
+    select stock_code
+
+    from {{ ref('int_customer_products_totalled') }}
+
+    where first_purchased_at is not null
 
 ),
 
@@ -109,17 +129,39 @@ totals as (
 
     select
         stock_code,
-        sum(order_count) as order_count,
-        count(customer_id) as customer_count,
-        sum(purchased_quantity) as purchased_quantity,
+        sum(quantity) as purchased_quantity,
         sum(returned_quantity) as returned_quantity,
-        sum(gross_amount) as gross_amount,
+        sum(line_amount) as gross_amount,
         sum(returned_amount) as returned_amount,
         sum(net_amount) as net_amount,
-        min(first_sold_at) as first_sold_at,
-        max(last_sold_at) as last_sold_at
+        min(invoiced_at) as first_sold_at,
+        max(invoiced_at) as last_sold_at
 
     from sales
+
+    group by stock_code
+
+),
+
+orders as (
+
+    select
+        stock_code,
+        count(*) as order_count
+
+    from order_products
+
+    group by stock_code
+
+),
+
+customers as (
+
+    select
+        stock_code,
+        count(*) as customer_count
+
+    from customer_products
 
     group by stock_code
 
@@ -136,8 +178,8 @@ final as (
 
         -- measures
         coalesce(names.description_count, 0) as description_count,
-        cast(coalesce(totals.order_count, 0) as bigint) as order_count,
-        coalesce(totals.customer_count, 0) as customer_count,
+        coalesce(orders.order_count, 0) as order_count,
+        coalesce(customers.customer_count, 0) as customer_count,
         cast(coalesce(totals.purchased_quantity, 0) as bigint) as purchased_quantity,
         cast(coalesce(totals.returned_quantity, 0) as bigint) as returned_quantity,
         cast(coalesce(totals.gross_amount, 0) as decimal(18, 4)) as gross_amount,
@@ -161,6 +203,12 @@ final as (
 
     left outer join totals
         on codes.stock_code = totals.stock_code
+
+    left outer join orders
+        on codes.stock_code = orders.stock_code
+
+    left outer join customers
+        on codes.stock_code = customers.stock_code
 
 )
 

@@ -6,26 +6,7 @@ with
 
 lines as (
 
-    select
-        invoice_line_id,
-        invoice_number,
-        stock_code,
-        customer_id,
-        reject_reason,
-        product_description,
-        country_name,
-        currency_code,
-        store_name,
-        raw_quantity,
-        raw_invoice_date,
-        raw_unit_price,
-        raw_line,
-        source_file,
-        source_row,
-        quantity,
-        unit_price,
-        line_amount,
-        invoiced_at
+    select *
 
     from {{ ref('int_lines_classified') }}
 
@@ -37,7 +18,7 @@ final as (
 
     select
         -- keys
-        invoice_line_id,
+        {{ invoice_line_id('lines') }} as invoice_line_id,
         invoice_number,
         stock_code,
         customer_id,

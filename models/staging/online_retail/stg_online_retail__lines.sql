@@ -83,9 +83,13 @@ cleaned as (
         upper(nullif(trim(cast(invoice_no as string)), '')) as invoice_number,
         upper(nullif(trim(cast(stock_code as string)), '')) as stock_code,
         -- Spreadsheets hand an id over as a decimal: 17850.0.
-        nullif(
-            regexp_replace(trim(cast(customer_id as string)), '[.]0+$', ''), ''
-        ) as customer_id,
+        case
+            when cast(customer_id as string) like '%.%'
+                then nullif(
+                    regexp_replace(trim(cast(customer_id as string)), '[.]0+$', ''), ''
+                )
+            else nullif(trim(cast(customer_id as string)), '')
+        end as customer_id,
 
         nullif(trim(cast(description as string)), '') as product_description,
         nullif(trim(cast(country as string)), '') as country_name,
