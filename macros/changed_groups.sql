@@ -10,17 +10,15 @@
 
     from {{ parent }}
 
-    where {{ condition }}
-    {%- if is_incremental() and has_change_groups() %}
+    where
+        {{ condition }}
+        {%- if is_incremental() and has_change_groups() %}
+        and group_fingerprint not in (
+            select distinct group_fingerprint
 
-    except
-
-    select distinct
-        change_group,
-        group_fingerprint
-
-    from {{ this }}
-    {%- endif %}
+            from {{ this }}
+        )
+        {%- endif %}
 
 {%- endmacro %}
 
@@ -36,10 +34,8 @@
     delete from {{ this }}
     {%- if has_change_groups() %}
 
-    where (change_group, group_fingerprint) not in (
-        select
-            change_group,
-            group_fingerprint
+    where group_fingerprint not in (
+        select group_fingerprint
 
         from {{ parent }}
 

@@ -64,7 +64,7 @@ final as (
 
         -- attributes
         {{ row_fingerprint([
-            'line_count', 'fingerprint_sum', 'later_line_count',
+            'change_group', 'line_count', 'fingerprint_sum', 'later_line_count',
             'later_fingerprint_sum', "'" ~ rules_fingerprint() ~ "'",
         ]) }} as group_fingerprint,
 

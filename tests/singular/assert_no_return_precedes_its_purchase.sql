@@ -1,30 +1,19 @@
 -- A return is never matched to a purchase that came later, nor across customers or
--- products.
+-- products, and both are named by the ids that their lines have.
 
 with
 
 allocations as (
 
     select
+        return_fingerprint,
+        purchase_fingerprint,
         return_line_id,
         purchase_line_id
 
-    from {{ ref('fct_return_allocations') }}
+    from {{ ref('int_returns_allocated') }}
 
-    where purchase_line_id is not null
-
-),
-
-lines as (
-
-    select
-        invoice_line_id,
-        customer_id,
-        stock_code,
-        line_type,
-        invoiced_at
-
-    from {{ ref('fct_invoice_lines') }}
+    where purchase_fingerprint is not null
 
 )
 
@@ -34,11 +23,11 @@ select
 
 from allocations
 
-inner join lines as return_lines
-    on allocations.return_line_id = return_lines.invoice_line_id
+inner join {{ ref('int_lines_classified') }} as return_lines
+    on allocations.return_fingerprint = return_lines.line_fingerprint
 
-inner join lines as purchase_lines
-    on allocations.purchase_line_id = purchase_lines.invoice_line_id
+inner join {{ ref('int_lines_classified') }} as purchase_lines
+    on allocations.purchase_fingerprint = purchase_lines.line_fingerprint
 
 where
     purchase_lines.invoiced_at > return_lines.invoiced_at
@@ -46,3 +35,5 @@ where
     or purchase_lines.stock_code != return_lines.stock_code
     or purchase_lines.line_type != 'purchase'
     or return_lines.line_type != 'return'
+    or allocations.return_line_id != {{ invoice_line_id('return_lines') }}
+    or allocations.purchase_line_id != {{ invoice_line_id('purchase_lines') }}

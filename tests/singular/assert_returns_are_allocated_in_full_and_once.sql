@@ -6,22 +6,24 @@ with
 allocations as (
 
     select
-        return_line_id,
-        purchase_line_id,
+        return_fingerprint,
+        purchase_fingerprint,
         allocated_quantity
 
-    from {{ ref('fct_return_allocations') }}
+    from {{ ref('int_returns_allocated') }}
 
 ),
 
 lines as (
 
     select
-        invoice_line_id,
+        line_fingerprint,
         line_type,
+        source_file,
+        source_row,
         quantity
 
-    from {{ ref('fct_invoice_lines') }}
+    from {{ ref('int_lines_netted') }}
 
     where line_type in ('purchase', 'return')
 
@@ -30,34 +32,35 @@ lines as (
 allocated as (
 
     select
-        return_line_id as invoice_line_id,
+        return_fingerprint as line_fingerprint,
         allocated_quantity
     from allocations
 
     union all
 
     select
-        purchase_line_id as invoice_line_id,
+        purchase_fingerprint as line_fingerprint,
         allocated_quantity
     from allocations
-    where purchase_line_id is not null
+    where purchase_fingerprint is not null
 
 ),
 
 totals as (
 
     select
-        invoice_line_id,
+        line_fingerprint,
         sum(allocated_quantity) as allocated_quantity
 
     from allocated
 
-    group by invoice_line_id
+    group by line_fingerprint
 
 )
 
 select
-    lines.invoice_line_id,
+    lines.source_file,
+    lines.source_row,
     lines.line_type,
     lines.quantity,
     totals.allocated_quantity
@@ -65,7 +68,7 @@ select
 from lines
 
 left outer join totals
-    on lines.invoice_line_id = totals.invoice_line_id
+    on lines.line_fingerprint = totals.line_fingerprint
 
 where
     (

@@ -67,11 +67,10 @@ described as (
         sum(case when line_type = 'purchase' then 1 else 0 end)
             as purchase_line_count,
         sum(case when is_usable then 1 else 0 end) as usable_line_count,
+        max(case when is_product then 1 else 0 end) as products,
         max(invoiced_at) as last_used_at
 
     from lines
-
-    where product_description is not null
 
     group by
         stock_code,
@@ -98,6 +97,8 @@ ranked as (
 
     from described
 
+    where product_description is not null
+
 ),
 
 names as (
@@ -117,9 +118,9 @@ codes as (
 
     select
         stock_code,
-        max(case when is_product then 1 else 0 end) = 1 as is_product
+        max(products) = 1 as is_product
 
-    from lines
+    from described
 
     group by stock_code
 
