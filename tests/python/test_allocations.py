@@ -69,10 +69,10 @@ def in_order(allocation):
 @given(drawn=lines)
 def test_allocations_equal_a_queue(net_models, drawn):
     built = net_models.run_all(
-        ["int_lines_classified", "fct_return_allocations"], deliver(drawn)
+        ["fct_invoice_lines", "fct_return_allocations"], deliver(drawn)
     )
 
-    expected = oracle.allocate_returns(built["int_lines_classified"])
+    expected = oracle.allocate_returns(built["fct_invoice_lines"])
 
     assert as_allocations(built["fct_return_allocations"]) == sorted(
         expected, key=in_order
