@@ -96,7 +96,7 @@ final as (
 
     select
         -- keys
-        {{ invoice_line_id('netted') }} as invoice_line_id,
+        {{ invoice_line_id() }} as invoice_line_id,
         line_fingerprint,
         change_group,
         invoice_number,

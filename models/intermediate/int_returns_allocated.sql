@@ -46,8 +46,8 @@ returns as (
 
 ),
 
--- Purchases that nobody sent back have no part in the matching. Numbers are found faster
--- than codes; a purchase that is found by chance matches nothing.
+-- Purchases that nobody sent back have no part in the matching. Numbers are found
+-- faster than codes; a purchase that is found by chance matches nothing.
 returned_products as (
 
     select distinct
@@ -74,7 +74,9 @@ lines as (
 
     inner join returned_products
         on
-            {{ row_fingerprint(['classified.customer_id', 'classified.stock_code']) }}
+            {{ row_fingerprint([
+                'classified.customer_id', 'classified.stock_code',
+            ]) }}
             = returned_products.product_fingerprint
 
     where

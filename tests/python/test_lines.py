@@ -275,7 +275,7 @@ def test_order_and_files_of_the_delivery_change_nothing(net_models, rows, data):
 @settings(max_examples=50)
 @given(rows=deliveries())
 def test_equal_fingerprints_make_no_copies(net_models, rows):
-    """If all lines had the same, each would still be told from the others, by its own."""
+    """If all lines had the same, each would still be told from the others."""
     expected = net_models.run("int_lines_classified", rows)
     kept = ("int_change_groups_delivered", "stg_online_retail__lines")
     tables = {name: net_models.arrow(name) for name in kept}

@@ -18,7 +18,7 @@ final as (
 
     select
         -- keys
-        {{ invoice_line_id('lines') }} as invoice_line_id,
+        {{ invoice_line_id() }} as invoice_line_id,
         invoice_number,
         stock_code,
         customer_id,
