@@ -36,15 +36,18 @@ product_groups as (
 
 ),
 
--- Products that are behind, after an interrupted build, leave their own fingerprint or
--- none, and so have the customer computed anew once they have caught up.
+-- Where products are behind, after an interrupted build, the mark is one that no group
+-- has: the customer is computed anew once they have caught up.
 stamped_groups as (
 
     select
         groups_to_do.change_group,
         case
-            when settled_groups.has_known_purchase
-                then coalesce(product_groups.group_fingerprint, 0)
+            when
+                settled_groups.has_known_purchase
+                and coalesce(product_groups.group_fingerprint, 0)
+                != groups_to_do.group_fingerprint
+                then 0
             else groups_to_do.group_fingerprint
         end as group_fingerprint
 
