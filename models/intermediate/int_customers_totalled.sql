@@ -36,8 +36,9 @@ product_groups as (
 
 ),
 
--- Where products are behind, after an interrupted build, the mark is one that no group
--- has: the customer is computed anew once they have caught up.
+-- Where products are behind, after an interrupted build, or still there though nothing
+-- is bought any more, the mark is one that no group has: the customer is computed anew
+-- once they have caught up.
 stamped_groups as (
 
     select
@@ -45,10 +46,14 @@ stamped_groups as (
         case
             when
                 settled_groups.has_known_purchase
-                and coalesce(product_groups.group_fingerprint, 0)
-                != groups_to_do.group_fingerprint
-                then 0
-            else groups_to_do.group_fingerprint
+                and product_groups.group_fingerprint
+                = groups_to_do.group_fingerprint
+                then groups_to_do.group_fingerprint
+            when
+                not settled_groups.has_known_purchase
+                and product_groups.change_group is null
+                then groups_to_do.group_fingerprint
+            else 0
         end as group_fingerprint
 
     from groups_to_do
