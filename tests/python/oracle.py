@@ -198,7 +198,7 @@ def allocate_returns(lines: Iterable[Row]) -> list[Allocation]:
     there. Units that find the queue empty found no purchase; later purchases do not
     serve them.
 
-    `lines` are rows of fct_invoice_lines or int_lines_classified.
+    `lines` are rows of fct_invoice_lines.
     """
     queues: dict[tuple[str, str], deque[tuple[Row, int]]] = defaultdict(deque)
     has_bought: set[tuple[str, str]] = set()

@@ -128,10 +128,6 @@ def without_source(rows):
     )
 
 
-def as_counter(rows):
-    return Counter(tuple(sorted(row.items())) for row in rows)
-
-
 def group_of(row):
     """Name the change group: the customer, or the invoice of a guest."""
     line = oracle.clean({**dict.fromkeys(SOURCE), **row})
