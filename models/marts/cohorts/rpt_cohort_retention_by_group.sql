@@ -2,10 +2,6 @@
 -- countries and, beside them, segments: rpt_cohort_retention for parts of the
 -- customers. The groups of a kind add up to it. Answers: which customers come back?
 
--- With fewer customers than this, a single one would move a rate by more than five
--- points: such countries are folded into Other.
-{%- set smallest_country = 20 %}
-
 with
 
 cells as (
@@ -36,84 +32,32 @@ activities as (
 
 ),
 
-customers as (
+members as (
 
     select
         customer_id,
-        country_name
+        group_kind,
+        group_name
 
-    from {{ ref('dim_customers') }}
-
-),
-
-segments as (
-
-    select
-        customer_id,
-        segment_name
-
-    from {{ ref('dim_customer_segments') }}
-
-),
-
-buyers as (
-
-    select
-        activities.customer_id,
-        activities.cohort_date,
-        coalesce(customers.country_name, 'Unknown') as country_name,
-        coalesce(segments.segment_name, 'No segment') as segment_name
-
-    from activities
-
-    left outer join customers
-        on activities.customer_id = customers.customer_id
-
-    left outer join segments
-        on activities.customer_id = segments.customer_id
-
-    -- The first row of each customer.
-    where activities.period_date = activities.cohort_date
-
-),
-
-countries as (
-
-    select
-        country_name,
-        case
-            when count(*) >= {{ smallest_country }} then country_name
-            else 'Other'
-        end as group_name
-
-    from buyers
-
-    group by country_name
+    from {{ ref('int_customers_grouped') }}
 
 ),
 
 grouped as (
 
     select
-        buyers.customer_id,
-        buyers.cohort_date,
-        'country' as group_kind,
-        countries.group_name
+        members.group_kind,
+        members.group_name,
+        activities.customer_id,
+        activities.cohort_date
 
-    from buyers
+    from activities
 
-    inner join countries
-        on buyers.country_name = countries.country_name
+    inner join members
+        on activities.customer_id = members.customer_id
 
-    union all
-
-    select
-        customer_id,
-        cohort_date,
-        'segment' as group_kind,
-        segment_name as group_name
-
-    from buyers
+    -- The first row of each customer.
+    where activities.period_date = activities.cohort_date
 
 ),
 
