@@ -12,10 +12,12 @@ invoices as (
         gross_amount,
         returned_amount,
         net_amount,
+        counted_amount,
         purchase_line_count as line_count,
         product_count,
         item_count,
         returned_item_count,
+        is_counted,
         is_guest,
         first_purchase_line_at as ordered_at
 
@@ -54,6 +56,7 @@ final as (
         gross_amount,
         returned_amount,
         net_amount,
+        counted_amount,
         line_count,
         product_count,
         item_count,
@@ -73,6 +76,7 @@ final as (
             order by ordered_at, order_id
         ) = 1 as is_first_order,
         returned_item_count = item_count as is_fully_returned,
+        is_counted,
         is_guest,
 
         -- times
