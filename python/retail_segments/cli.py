@@ -373,6 +373,32 @@ def _load_data(data: Path) -> None:
         )
 
 
+@main.command()
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("report"),
+    show_default=True,
+    help="The folder to write to.",
+)
+@click.option("--title", default="Customer segments", show_default=True)
+@click.option(
+    "--currency",
+    metavar="CODE",
+    help="The currency of the amounts, such as GBP.  [default: that of the lines]",
+)
+def report(output: Path, title: str, currency: str | None) -> None:
+    """Make a page and a slide deck of the last build."""
+    from retail_segments.report.files import write_report
+
+    with _spoken_errors():
+        for path in write_report(
+            warehouse_path(), output, title=title, currency_code=currency
+        ):
+            click.echo(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+
+
 @main.command("spark-up")
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True)
 @click.option("--worker-memory", default="2g", show_default=True, metavar="SIZE")
