@@ -1,6 +1,7 @@
 # `make build` and `make test` are all that most people need; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help env env-dev env-examples env-spark build test test-examples test-histories
+.PHONY: help env env-dev env-examples env-report env-spark build report test
+.PHONY: test-examples test-histories
 .PHONY: test-spark spark-up spark-down lint format bench picture docs clean
 
 PYTHON ?= python3
@@ -21,6 +22,7 @@ help:
 	@echo 'make build                      demo data, or what is loaded: build and summary'
 	@echo 'make build DATA="my lines.xlsx" load a file first (xlsx, csv, tsv, parquet)'
 	@echo "make build VARS='{...}'         set vars; dbt_project.yml lists them"
+	@echo 'make report                     a page and a slide deck of the last build: report/'
 	@echo 'make test                       all that CI runs'
 	@echo 'make test-histories             200 random histories: daily builds equal full ones'
 	@echo 'make test-examples              run all of examples/, Dagster and Airflow too'
@@ -42,10 +44,16 @@ env: $(UV)
 	@$(UV) sync --quiet --inexact
 
 env-dev: $(UV)
-	@$(UV) sync --quiet --inexact --group dev
+	@$(UV) sync --quiet --inexact --group dev --extra report
+
+env-report: $(UV)
+	@$(UV) sync --quiet --inexact --extra report
 
 env-spark: $(UV)
 	@$(UV) sync --quiet --inexact --group dev --extra spark
+
+report: env-report
+	@$(RUN)retail-segments report
 
 build: env
 	@$(RUN)retail-segments build $${DATA:+--data "$$DATA"} $${VARS:+--vars "$$VARS"}
