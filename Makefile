@@ -1,8 +1,8 @@
 # `make build` and `make test` are all that most people need; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help env env-dev env-examples env-report env-spark build report test
-.PHONY: test-examples test-histories
-.PHONY: test-spark spark-up spark-down lint format bench picture docs clean
+.PHONY: help env env-dev env-examples env-report env-export env-spark
+.PHONY: build report export test test-bi test-examples test-histories
+.PHONY: test-spark spark-up spark-down lint format bench picture dictionary docs clean
 
 PYTHON ?= python3
 # Of the cluster that spark-up starts.
@@ -14,6 +14,12 @@ SPARK_PORT ?= 7077
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 RUN := .venv/bin/
 
+# Where Python may not keep the bytecode of what it imports, as in many containers, each
+# start would compile it anew, seconds each time: it is compiled once, on installing.
+ifdef PYTHONDONTWRITEBYTECODE
+export UV_COMPILE_BYTECODE := 1
+endif
+
 # Handed on through the environment, so that no shell reads what they hold.
 export DATA VARS
 SHELL := /bin/bash
@@ -23,9 +29,11 @@ help:
 	@echo 'make build DATA="my lines.xlsx" load a file first (xlsx, csv, tsv, parquet)'
 	@echo "make build VARS='{...}'         set vars; dbt_project.yml lists them"
 	@echo 'make report                     a page and a slide deck of the last build: report/'
+	@echo 'make export                     extracts of the last build for BI tools: export/'
 	@echo 'make test                       all that CI runs'
 	@echo 'make test-histories             200 random histories: daily builds equal full ones'
 	@echo 'make test-examples              run all of examples/, Dagster and Airflow too'
+	@echo 'make test-bi                    a chart in Superset, on the extracts'
 	@echo 'make format                     format Python and SQL'
 	@echo 'make bench                      time and memory by size: docs/bench.md and .png'
 	@echo 'make docs                       the dbt docs site, in target/'
@@ -44,16 +52,22 @@ env: $(UV)
 	@$(UV) sync --quiet --inexact
 
 env-dev: $(UV)
-	@$(UV) sync --quiet --inexact --group dev --extra report
+	@$(UV) sync --quiet --inexact --group dev --extra report --extra tableau
 
 env-report: $(UV)
 	@$(UV) sync --quiet --inexact --extra report
+
+env-export: $(UV)
+	@$(UV) sync --quiet --inexact --extra tableau
 
 env-spark: $(UV)
 	@$(UV) sync --quiet --inexact --group dev --extra spark
 
 report: env-report
 	@$(RUN)retail-segments report
+
+export: env-export
+	@$(RUN)retail-segments export
 
 build: env
 	@$(RUN)retail-segments build $${DATA:+--data "$$DATA"} $${VARS:+--vars "$$VARS"}
@@ -82,6 +96,9 @@ bench: env-dev
 picture: env-dev
 	$(RUN)python docs/picture.py
 
+dictionary: env
+	$(RUN)python docs/dictionary.py
+
 docs: env
 	$(RUN)dbt docs generate --static
 	@echo 'Open target/static_index.html'
@@ -92,6 +109,15 @@ spark-up: env-spark
 
 spark-down: env
 	@$(RUN)retail-segments spark-down
+
+# So has Superset.
+.venv-superset/.done: tests/bi/requirements.txt | $(UV)
+	$(UV) venv --quiet --clear .venv-superset
+	$(UV) pip install --quiet --python .venv-superset -r $<
+	touch $@
+
+test-bi: env-dev .venv-superset/.done
+	$(RUN)pytest tests/bi
 
 test-spark: env-spark
 	$(RUN)pytest tests/spark --capture no

@@ -399,6 +399,72 @@ def report(output: Path, title: str, currency: str | None) -> None:
             click.echo(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
 
 
+@main.command()
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("export"),
+    show_default=True,
+    help="The folder to write to; BI tools open what is in its folder current.",
+)
+@click.option(
+    "--table",
+    "tables",
+    multiple=True,
+    metavar="NAME",
+    help="Write this mart only. Repeatable.  [default: all]",
+)
+@click.option(
+    "--customer-ids",
+    is_flag=True,
+    help="Write the shop's own customer ids instead of pseudonyms.",
+)
+@click.option(
+    "--hyper/--no-hyper",
+    "with_hyper",
+    default=None,
+    help="Write .hyper files for Tableau.  [default: if the extra is installed]",
+)
+def export(
+    output: Path, tables: tuple[str, ...], customer_ids: bool, with_hyper: bool | None
+) -> None:
+    """Write the marts of the last build for BI tools.
+
+    Parquet files, a DuckDB file that only readers open, and .hyper files for Tableau,
+    swapped in as a whole.
+
+    Ids are pseudonyms, made with the key in RETAIL_SEGMENTS_PSEUDONYM_KEY.
+    """
+    from retail_segments.extracts import write_extracts
+
+    with _spoken_errors():
+        key = None if customer_ids else pseudonym_key()
+        with LateBar() as bar:
+            extracts = write_extracts(
+                warehouse_path(),
+                output,
+                key=key,
+                only=tables,
+                with_hyper=with_hyper,
+                progress=bar,
+            )
+        lines = sum(extracts.row_counts.values())
+        count = len(extracts.row_counts)
+        click.echo(f"{count} {'table' if count == 1 else 'tables'}, {lines:,} rows")
+        width = max(len(str(path)) for path in extracts.files)
+        for path in extracts.files:
+            click.echo(f"{path!s:{width}}  {_size(path) / 1e6:8.1f} MB")
+        if extracts.left_out:
+            click.echo(extracts.left_out)
+
+
+def _size(path: Path) -> int:
+    """Add up a file, or the files of a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files)
+
+
 @main.command("spark-up")
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True)
 @click.option("--worker-memory", default="2g", show_default=True, metavar="SIZE")

@@ -8,7 +8,6 @@ with the launches of campaigns that were recorded on them in the folder ``campai
 
 import os
 import shutil
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +15,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from retail_segments.errors import ExitCode, SpokenError
-
-if sys.platform != "win32":
-    import fcntl
+from retail_segments.folders import flush, hold
 
 Kind = Literal["lines", "demo"]
 
@@ -198,7 +195,10 @@ def working_folder(landing: Path) -> Iterator[Path]:
         )
     landing.mkdir(parents=True, exist_ok=True)
     folder = landing / _WORKING
-    with _locked(landing):
+    busy = BusyError(
+        f"Another load is at work in {landing}. Try again when it has ended."
+    )
+    with hold(landing, busy):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         try:
@@ -226,7 +226,7 @@ def put_in_place(written: Path, target: Path) -> tuple[Path, ...]:
         Where the demo files now are, campaigns of the demo's customers among them.
     """
     landing = target.parent
-    _flush(written)
+    flush(written)
     moves: list[tuple[Path, Path]] = []
     try:
         demos = landed_files(landing, "demo")
@@ -245,35 +245,5 @@ def put_in_place(written: Path, target: Path) -> tuple[Path, ...]:
             for demo, aside in moves:
                 aside.replace(demo)
         raise
-    _flush(landing)
+    flush(landing)
     return tuple(aside for _, aside in moves)
-
-
-@contextmanager
-def _locked(landing: Path) -> Iterator[None]:
-    """Hold the landing folder against other loads; Windows knows no such lock."""
-    if sys.platform == "win32":
-        yield
-        return
-    handle = os.open(landing, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BusyError(
-                f"Another load is at work in {landing}. Try again when it has ended."
-            ) from None
-        yield
-    finally:
-        os.close(handle)
-
-
-def _flush(path: Path) -> None:
-    """Have the disk hold a file, or the names in a folder, before going on."""
-    if sys.platform == "win32" and path.is_dir():
-        return
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -19,6 +19,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hostile_lines import hostile_lines
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from retail_segments.demo import write_demo
@@ -406,6 +407,19 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def demo_net(build_warehouse: Callable[..., Warehouse], demo_folder: Path) -> Warehouse:
     """Build the small demo as the project does by default."""
     return build_warehouse(demo_folder / "landing")
+
+
+@pytest.fixture(scope="session")
+def hostile_net(
+    build_warehouse: Callable[..., Warehouse], tmp_path_factory: pytest.TempPathFactory
+) -> Warehouse:
+    """Build a shop of three customers whose texts are attacks."""
+
+    def make(folder: Path) -> None:
+        write_landing(folder / "landing", hostile_lines())
+
+    shared = shared_folder(tmp_path_factory)
+    return build_warehouse(make_once(shared / "hostile", make) / "landing")
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from dictionary import TARGET, to_markdown
+from retail_segments.audiences import MART
+from retail_segments.report.marts import QUERIES
 
 ROOT = Path(__file__).parents[2]
 PREFIXES = {
@@ -32,7 +35,8 @@ def _parse():
         return json.loads((Path(folder) / "manifest.json").read_text())
 
 
-NODES = [SimpleNamespace(**node) for node in _parse()["nodes"].values()]
+MANIFEST = _parse()
+NODES = [SimpleNamespace(**node) for node in MANIFEST["nodes"].values()]
 MODELS = [node for node in NODES if node.resource_type == "model"]
 SEEDS = [node for node in NODES if node.resource_type == "seed"]
 TESTS = [node for node in NODES if getattr(node, "test_metadata", None)]
@@ -162,6 +166,42 @@ def test_only_staging_reads_sources():
         if any(parent.startswith("source.") for parent in model.depends_on["nodes"])
     }
     assert readers == {"staging"}
+
+
+def test_marts_are_public_and_everything_else_is_protected():
+    access = {(_layer(model), model.access) for model in MODELS}
+    assert access == {
+        ("marts", "public"),
+        ("ml", "protected"),
+        ("intermediate", "protected"),
+        ("staging", "protected"),
+    }
+    assert {model.group for model in MODELS} == {
+        group["name"] for group in MANIFEST["groups"].values()
+    }
+
+
+def _exposed(name):
+    [exposure] = [
+        each for each in MANIFEST["exposures"].values() if each["name"] == name
+    ]
+    return {node.split(".")[-1] for node in exposure["depends_on"]["nodes"]}
+
+
+def test_exposures_name_what_is_read():
+    marts = {model.name for model in MODELS if _layer(model) == "marts"}
+    read = {
+        name
+        for query in QUERIES.values()
+        for name in re.findall(r"(?:from|join)\s+((?:dim|fct|rpt)_\w+)", query)
+    }
+    assert _exposed("report_page") == _exposed("slide_deck") == read
+    assert _exposed("bi_extracts") == marts
+    assert _exposed("campaign_audiences") == {MART}
+
+
+def test_the_data_dictionary_says_what_the_models_say():
+    assert TARGET.read_text() == to_markdown(MANIFEST["nodes"]), "run `make dictionary`"
 
 
 def test_every_glossary_entry_is_used():

@@ -1,16 +1,38 @@
 """Day after day with dbt itself: what stands at last equals a build from nothing."""
 
+import itertools
 import shutil
+import threading
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from conftest import Warehouse, run_dbt
+from retail_segments.extracts import SERVING, write_extracts
 
 SCHEMAS = ("intermediate", "ml", "marts")
 WITHOUT_GATES = ["--exclude-resource-types", "test", "unit_test"]
 WITHOUT_FITS = ["--exclude-resource-types", "unit_test", "--exclude", "tag:weekly"]
+
+
+class BiServer(threading.Thread):
+    """Opens an export again and again, while dbt builds and an export is swapped in."""
+
+    def __init__(self, folder):
+        super().__init__(daemon=True)
+        self.file = folder / "current" / SERVING
+        self.seen, self.faults, self.stopped = [], [], threading.Event()
+
+    def run(self):
+        query = "select count(*), sum(frequency) from marts.dim_customer_segments"
+        while not self.stopped.wait(0.2):
+            try:
+                with duckdb.connect(str(self.file), read_only=True) as connection:
+                    self.seen += connection.sql(query).fetchall()
+            except duckdb.Error as error:
+                self.faults.append(str(error))
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +73,14 @@ def days(demo_folder, tmp_path_factory):
     build(daily, WITHOUT_GATES)
     land("b", rest.slice(len(late)))
     in_between = str(dates[len(dates) * 9 // 10].date())
+    write_extracts(daily, folder / "export", key=None, with_hyper=False)
+    reader = BiServer(folder / "export")
+    reader.start()
     build(daily, WITHOUT_FITS, as_of_date=in_between, purchase_basis="textbook")
+    write_extracts(daily, folder / "export", key=None, with_hyper=False)
+    reader.stopped.wait(1)
+    reader.stopped.set()
+    reader.join()
     land("c", late)
     land("d", late)
     build(daily, ["--exclude-resource-types", "unit_test"])
@@ -59,11 +88,20 @@ def days(demo_folder, tmp_path_factory):
     again.parent.mkdir()
     shutil.copy(daily, again)
     build(again, [*WITHOUT_GATES, "--full-refresh"])
-    return Warehouse(daily), Warehouse(again)
+    return Warehouse(daily), Warehouse(again), reader
+
+
+def test_bi_tools_read_on_during_a_build_and_see_one_build_or_the_next(days):
+    _, _, reader = days
+    in_order = [figures for figures, _ in itertools.groupby(reader.seen)]
+
+    assert reader.faults == []
+    assert len(reader.seen) > 20
+    assert len(in_order) == 2
 
 
 def test_every_table_equals_that_of_a_full_build(days):
-    daily, again = days
+    daily, again, _ = days
     for schema in SCHEMAS:
         tables = daily.tables(schema)
         assert tables == again.tables(schema)
@@ -73,7 +111,7 @@ def test_every_table_equals_that_of_a_full_build(days):
 
 
 def test_lines_that_came_twice_are_set_aside(days):
-    daily, _ = days
+    daily, _, _ = days
     copies = daily.value(
         "select count(*) from marts.fct_rejected_lines "
         "where reject_reason = 'exact_duplicate' and source_file is not null"

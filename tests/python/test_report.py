@@ -9,8 +9,17 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pytest
 from conftest import write_landing
+from hostile_lines import NAMES
+from retail_segments.extracts import (
+    PARQUET,
+    SERVING,
+    SPREADSHEET,
+    TABLEAU,
+    write_extracts,
+)
 from retail_segments.report.files import DECK, PAGE, write_report
 from retail_segments.report.marts import read_marts
 from retail_segments.report.numbers import Currency
@@ -22,37 +31,6 @@ FLAGS = [
     *("--disable-background-networking", "--disable-component-update"),
     "--disable-sync",
 ]
-
-HOSTILE = [
-    "<img src=x onerror=\"document.title='taken'\">",
-    "</script><script>document.title='taken'</script>",
-    '=HYPERLINK("http://example.com","click")',
-    "{{ 7 * 7 }} {% raw %} ${document.title='taken'}",
-    "<a href=\"javascript:document.title='taken'\">mug</a>",
-    "\u202e\u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627",
-    "W" * 500,
-    "&lt;b&gt; &amp; 'quotes' \"both\"",
-]
-
-
-def hostile_lines():
-    """Three customers of one country who buy products with the names above."""
-    return [
-        {
-            "invoice_no": f"{100 + 10 * customer + week}",
-            "stock_code": f"{10000 + place}",
-            "description": name,
-            "quantity": 1 + place,
-            "invoice_date": datetime.datetime(2011, 1, 3, 10, 0)
-            + datetime.timedelta(days=31 * week + customer),
-            "unit_price": Decimal("2.50"),
-            "customer_id": f"{customer}<b>",
-            "country": "<i>Italy</i>",
-        }
-        for customer in range(1, 4)
-        for week in range(3)
-        for place, name in enumerate(HOSTILE)
-    ]
 
 
 def guests():
@@ -69,20 +47,26 @@ def guests():
     ]
 
 
-SHOPS = {"three customers": hostile_lines, "one guest": guests}
+SHOPS = ("three customers", "one guest")
 
 
 @pytest.fixture(scope="module")
-def reports(demo_net, build_warehouse, tmp_path_factory):
-    """Warehouses and reports of the demo and of two small shops, by name."""
+def reports(demo_net, hostile_net, build_warehouse, tmp_path_factory):
+    """Warehouses, reports and extracts of the demo and of two small shops, by name."""
     folder = tmp_path_factory.mktemp("reports")
-    warehouses = {"demo": demo_net.path}
-    for name, lines in SHOPS.items():
-        landing = write_landing(folder / name / "landing", lines())
-        warehouses[name] = build_warehouse(landing).path
-    for name, warehouse in warehouses.items():
+    landing = write_landing(folder / "guest-landing", guests())
+    guest_net = build_warehouse(landing, with_gates=False)
+    built = {
+        "demo": demo_net.path,
+        "three customers": hostile_net.path,
+        "one guest": guest_net.path,
+    }
+    for name, warehouse in built.items():
         write_report(warehouse, folder / name, title="A shop", currency_code="GBP")
-    return {name: (path, folder / name) for name, path in warehouses.items()}
+        write_extracts(
+            warehouse, folder / name / "export", key=None, only=["rpt_headline_figures"]
+        )
+    return {name: (path, folder / name) for name, path in built.items()}
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +215,7 @@ def test_text_from_the_data_is_text(reports, open_page):
 
     assert page.title() == "A shop"
     assert stray == 0
-    assert HOSTILE[2] in text
+    assert NAMES[2] in text
     assert "{{ 7 * 7 }}" in text
     assert "W" * 200 not in page.locator("figcaption").all_inner_texts()
 
@@ -275,6 +259,44 @@ def test_page_and_deck_say_the_figures_of_the_mart(reports, shop):
 
     assert of_page == expected
     assert of_deck == expected
+
+
+@pytest.mark.parametrize("shop", ["demo", *SHOPS])
+def test_extracts_say_the_figures_of_the_mart(reports, shop):
+    warehouse, folder = reports[shop]
+    extracts = folder / "export" / "current"
+    query = "select figure, figure_value from {} order by figure"
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        expected = connection.sql(query.format("marts.rpt_headline_figures")).fetchall()
+    with duckdb.connect(str(extracts / SERVING), read_only=True) as connection:
+        served = connection.sql(query.format("marts.rpt_headline_figures")).fetchall()
+    files = [
+        extracts / PARQUET / "rpt_headline_figures.parquet",
+        extracts / SPREADSHEET / "rpt_headline_figures.csv",
+    ]
+
+    assert len(expected) == 15
+    assert served == expected
+    for file in files:
+        found = duckdb.sql(query.format(f"'{file}'")).fetchall()
+        assert found == expected, file
+    assert read_hyper(extracts / TABLEAU / "reports.hyper", query) == expected
+
+
+def read_hyper(file, query):
+    """Read the headline figures with Tableau's own library."""
+    hyper = pytest.importorskip("tableauhyperapi")
+    table = hyper.TableName("Extract", "rpt_headline_figures")
+    with (
+        hyper.HyperProcess(
+            hyper.Telemetry.DO_NOT_SEND_USAGE_DATA_TO_TABLEAU,
+            parameters={"log_config": ""},
+        ) as process,
+        hyper.Connection(process.endpoint, file) as connection,
+    ):
+        return [
+            tuple(row) for row in connection.execute_list_query(query.format(table))
+        ]
 
 
 def test_charts_of_the_deck_can_be_edited(reports):
