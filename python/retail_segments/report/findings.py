@@ -193,8 +193,8 @@ def on_retention(marts: Marts) -> str:
     )
     if last["periods_since"] > 1:
         sentence += (
-            f"; {share(last['retention_rate'])} did in that "
-            f"{plural(last['periods_since'], period)} after"
+            f"; {share(last['retention_rate'])} did "
+            f"{plural(last['periods_since'], period)} after it"
         )
     return sentence + "."
 
