@@ -1,9 +1,11 @@
-"""Write docs/data_dictionary.md from what dbt has parsed: `make dictionary`.
+"""Write docs/data_dictionary.md, and the glossary of the docs site: `make dictionary`.
 
-Every mart, column and type, in the words of the models' own YAML.
+Every mart, column and type in the words of the models' own YAML, every term in those
+of models/_glossary.md.
 """
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -13,6 +15,10 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "data_dictionary.md"
+GLOSSARY = ROOT / "models" / "_glossary.md"
+OVERVIEW = ROOT / "models" / "_overview.md"
+# What stands before it is written by hand.
+MARK = "# Glossary\n"
 HEAD = """\
 # Data dictionary
 
@@ -52,6 +58,27 @@ def to_markdown(nodes: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def with_glossary(overview: str, glossary: str) -> str:
+    """Write the terms of the glossary into the overview of the docs site.
+
+    Parameters
+    ----------
+    overview : str
+        The page, with an older glossary at its end.
+    glossary : str
+        dbt's blocks of documentation.
+
+    Returns
+    -------
+    str
+        The page, with this one.
+    """
+    blocks = re.findall(r"{% docs (\w+) %}\n(.*?)\n{% enddocs %}", glossary, re.S)
+    terms = [f"- **{name}**: {_text(meaning)}" for name, meaning in sorted(blocks)]
+    head, _, _ = overview.partition(MARK)
+    return head + MARK + "\n" + "\n".join(terms) + "\n{% enddocs %}\n"
+
+
 def _table(node: Mapping[str, Any]) -> Iterator[str]:
     """Lay one mart out."""
     yield f"\n### {node['name']}\n"
@@ -68,7 +95,9 @@ def _text(description: str) -> str:
 
 
 def main() -> None:
-    """Let dbt parse the project, and write the page."""
+    """Let dbt parse the project, and write both pages."""
+    overview = with_glossary(OVERVIEW.read_text(), GLOSSARY.read_text())
+    OVERVIEW.write_text(overview, encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
         command = [str(Path(sys.executable).with_name("dbt")), "parse", "--quiet"]
         command += ["--target-path", folder, "--log-path", folder]

@@ -1,7 +1,7 @@
 """Photograph the report page for the README: `python docs/report_pictures.py`.
 
-Takes report/index.html, as `make report` leaves it, as a desktop, a phone and paper show
-it. Needs Debian's chromium, or CHROMIUM.
+Takes report/index.html, as `make report` leaves it, as a desktop, a phone and paper
+show it. Needs Debian's chromium, or CHROMIUM.
 """
 
 import os

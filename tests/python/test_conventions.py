@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from dictionary import TARGET, to_markdown
+from dictionary import GLOSSARY, OVERVIEW, TARGET, to_markdown, with_glossary
 from retail_segments.audiences import MART
 from retail_segments.report.marts import QUERIES
 
@@ -202,6 +202,8 @@ def test_exposures_name_what_is_read():
 
 def test_the_data_dictionary_says_what_the_models_say():
     assert TARGET.read_text() == to_markdown(MANIFEST["nodes"]), "run `make dictionary`"
+    overview = OVERVIEW.read_text()
+    assert overview == with_glossary(overview, GLOSSARY.read_text())
 
 
 def test_every_glossary_entry_is_used():
