@@ -248,7 +248,9 @@ def describe_machine() -> str:
     return (
         f"{os.cpu_count()} cores, {memory:.0f} GB, {platform.system()} "
         f"{platform.machine()}, Python {platform.python_version()}, DuckDB "
-        f"{duckdb.__version__}, load at the start {os.getloadavg()[0]:.1f}"
+        f"{duckdb.__version__}, memory limit of dbt "
+        f"{os.environ.get('DUCKDB_MEMORY_LIMIT', '80%')}, load at the start "
+        f"{os.getloadavg()[0]:.1f}"
     )
 
 
@@ -312,6 +314,17 @@ def to_markdown(sizes: dict[int, dict[str, Timing]], machine: str, runs: int) ->
     )
 
 
+def draw(sizes: dict[int, dict[str, Timing]]) -> None:
+    """Draw seconds and memory by number of lines."""
+    seconds_and_memory = {
+        lines: {
+            name: (timing.seconds, timing.peak_mb) for name, timing in timings.items()
+        }
+        for lines, timings in sizes.items()
+    }
+    picture.draw(seconds_and_memory, ROOT / "docs" / "bench.png")
+
+
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -350,18 +363,10 @@ def main() -> None:
         sizes[facts["line_count"]] = {
             name: middle([run[name] for run in runs]) for name in runs[0]
         }
-    text = to_markdown(sizes, machine, arguments.runs)
-    (ROOT / "docs" / "bench.md").write_text(text)
-    picture.draw(
-        {
-            lines: {
-                name: (timing.seconds, timing.peak_mb)
-                for name, timing in timings.items()
-            }
-            for lines, timings in sizes.items()
-        },
-        ROOT / "docs" / "bench.png",
-    )
+        # After each size, so that nothing is lost where a larger one fails.
+        text = to_markdown(sizes, machine, arguments.runs)
+        (ROOT / "docs" / "bench.md").write_text(text)
+        draw(sizes)
     print(text)
 
 
