@@ -8,7 +8,7 @@ import csv
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -83,10 +83,6 @@ class Table:
     comment: str
     columns: tuple[Column, ...]
 
-    def has(self, name: str) -> bool:
-        """Tell whether there is such a column."""
-        return any(column.name == name for column in self.columns)
-
 
 @dataclass(frozen=True)
 class Extracts:
@@ -147,7 +143,8 @@ def write_extracts(
     Raises
     ------
     ExtractError
-        If a table is unknown, or the extra ``tableau`` is asked for and missing.
+        If a table is unknown, the extra ``tableau`` is asked for and missing, or DuckDB
+        cannot write, for want of room for example.
     BuildError, WarehouseBusyError
         If there is no finished build, or one is under way.
     FolderError, ExtractBusyError
@@ -158,8 +155,7 @@ def write_extracts(
     Keys: Krawczyk, Bellare and Canetti (1997), HMAC: keyed-hashing for message
     authentication, RFC 2104.
     """
-    has_hyper = find_spec("tableauhyperapi") is not None
-    if with_hyper and not has_hyper:
+    if with_hyper and not _has_hyper():
         raise ExtractError(
             ".hyper files need tableauhyperapi, which the extra `tableau` installs: "
             "`make export` does both, or `uv sync --inexact --extra tableau`."
@@ -167,33 +163,16 @@ def write_extracts(
     busy = ExtractBusyError(
         f"Another export is at work in {folder}. Try again when it has ended."
     )
-    left_out = ""
-    with next_version(folder, busy) as unfinished, read_warehouse(warehouse) as con:
-        _set_limits(con, unfinished / ".spilled")
-        tables = _chosen(_tables(con), only)
-        (unfinished / PARQUET).mkdir()
-        _write_parquet(con, unfinished, tables, key, progress)
-        row_counts = _write_serving_copy(con, unfinished, tables)
-        (unfinished / SPREADSHEET).mkdir()
-        for table in tables:
-            if row_counts[table.name] < SHEET_ROWS:
-                _write_csv(con, unfinished, table)
-        _write_dictionary(unfinished / DICTIONARY, tables)
-        if has_hyper and with_hyper is not False:
-            # It takes a moment to import, and is not there for everybody.
-            from retail_segments.hyper_files import write_hyper_files
-
-            progress("tableau", None)
-            files = {
-                table.name: unfinished / PARQUET / f"{table.name}.parquet"
-                for table in tables
-            }
-            write_hyper_files(unfinished / TABLEAU, files)
-        elif with_hyper is None:
-            left_out = (
-                "No .hyper files for Tableau: the extra `tableau` is not installed."
-            )
-        _set_modes(unfinished, is_private=key is None)
+    try:
+        with next_version(folder, busy) as unfinished, read_warehouse(warehouse) as con:
+            row_counts = _fill(con, unfinished, key, only, progress)
+            left_out = _fill_tableau(unfinished, row_counts, with_hyper, progress)
+            _set_modes(unfinished, is_private=key is None)
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise ExtractError(
+            f"The extracts could not be written: {reason}. Those before them stay."
+        ) from error
     current = folder / CURRENT
     return Extracts(
         current,
@@ -211,6 +190,51 @@ def write_extracts(
         row_counts,
         left_out,
     )
+
+
+def _fill(
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    key: str | None,
+    only: Sequence[str],
+    progress: Progress,
+) -> dict[str, int]:
+    """Write everything that DuckDB writes, and count the rows."""
+    _set_limits(connection, folder / ".spilled")
+    tables = _chosen(_tables(connection), only)
+    (folder / PARQUET).mkdir()
+    _write_parquet(connection, folder, tables, key, progress)
+    row_counts = _write_serving_copy(connection, folder, tables)
+    (folder / SPREADSHEET).mkdir()
+    for table in tables:
+        if row_counts[table.name] < SHEET_ROWS:
+            _write_csv(connection, folder, table)
+    _write_dictionary(folder / DICTIONARY, tables)
+    return row_counts
+
+
+def _has_hyper() -> bool:
+    return find_spec("tableauhyperapi") is not None
+
+
+def _fill_tableau(
+    folder: Path,
+    tables: Iterable[str],
+    with_hyper: bool | None,
+    progress: Progress,
+) -> str:
+    """Write .hyper files of the Parquet files, or say why not."""
+    if with_hyper is False:
+        return ""
+    if not _has_hyper():
+        return "No .hyper files for Tableau: the extra `tableau` is not installed."
+    # It takes a moment to import, and is not there for everybody.
+    from retail_segments.hyper_files import write_hyper_files
+
+    progress("tableau", None)
+    files = {name: folder / PARQUET / f"{name}.parquet" for name in tables}
+    write_hyper_files(folder / TABLEAU, files)
+    return ""
 
 
 def _set_limits(connection: duckdb.DuckDBPyConnection, spill: Path) -> None:

@@ -332,6 +332,15 @@ def test_readers_of_an_export_do_not_meet_the_writer(hostile_net, tmp_path):
     assert rows == [(hostile_net.value("select count(*) from marts.dim_segments"),)]
 
 
+def test_what_duckdb_cannot_do_is_said(hostile_net, tmp_path, monkeypatch):
+    monkeypatch.setenv("DUCKDB_MEMORY_LIMIT", "plenty")
+
+    with pytest.raises(ExtractError, match="could not be written: Parser Error"):
+        export(hostile_net.path, tmp_path)
+
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_tables_that_are_not_there_are_named(hostile_net, tmp_path):
     with pytest.raises(ExtractError, match="no mart rpt_weather"):
         export(hostile_net.path, tmp_path, only=["rpt_weather"])
