@@ -40,6 +40,9 @@ _TELLING_IDS = frozenset(
 )
 # Lines as they were delivered, which may hold anything.
 _RAW = frozenset(("raw_line",))
+# A profile of the customer ids shows some of them.
+_PROFILE = "rpt_column_profiles"
+_PROFILED = frozenset(("first_value", "last_value", "respelt_example"))
 # A spreadsheet takes a cell that begins so for a formula.
 _FORMULA = r"^[=+\-@\t\r]"
 # Excel takes a csv file for UTF-8 only where it begins so.
@@ -335,6 +338,11 @@ def _selection(table: Table, *, is_pseudonymous: bool) -> str:
         if is_pseudonymous and column.name in _TELLING_IDS:
             cells.append(f"{_HMAC.format(name)} as {name}")
             hashed.append(name)
+        elif is_pseudonymous and table.name == _PROFILE and column.name in _PROFILED:
+            cells.append(
+                f"case when column_name <> 'customer_id' then {name} end as {name}"
+            )
+            plain.append(name)
         elif is_pseudonymous and column.name in _RAW:
             cells.append(f"cast(null as {column.data_type}) as {name}")
         else:

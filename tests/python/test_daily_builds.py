@@ -26,7 +26,9 @@ class BiServer(threading.Thread):
         self.seen, self.faults, self.stopped = [], [], threading.Event()
 
     def run(self):
-        query = "select count(*), sum(frequency) from marts.dim_customer_segments"
+        query = (
+            "select max(snapshot_date), sum(frequency) from marts.dim_customer_segments"
+        )
         while not self.stopped.wait(0.2):
             try:
                 with duckdb.connect(str(self.file), read_only=True) as connection:
