@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from retail_segments.build import marts_schema, read_warehouse
+from retail_segments.cells import harmless
 from retail_segments.errors import ExitCode, SpokenError
 from retail_segments.landing import CAMPAIGNS, working_folder
 from retail_segments.sql import identifier, query
@@ -47,8 +48,6 @@ _RECORD = pa.schema(
     ]
 )
 _AMOUNTS = ("expected_amount", "expected_orders")
-# A spreadsheet takes a cell that begins so for a formula.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 Member = Mapping[str, Any]
 
@@ -354,37 +353,6 @@ def pseudonym(customer_id: str, key: str) -> str:
     '493857c3'
     """
     return hmac.new(key.encode(), customer_id.encode(), hashlib.sha256).hexdigest()
-
-
-def harmless(cell: object) -> str:
-    """Write a value so that no spreadsheet takes it for a formula.
-
-    Parameters
-    ----------
-    cell : object
-        A text, a number or None.
-
-    Returns
-    -------
-    str
-        A text that would begin a formula gets a leading apostrophe; numbers and other
-        texts are as they are, None is empty.
-
-    References
-    ----------
-    OWASP, CSV injection, https://owasp.org/www-community/attacks/CSV_Injection.
-
-    Examples
-    --------
-    >>> harmless("=1+1"), harmless(-1), harmless(None)
-    ("'=1+1", '-1', '')
-    """
-    if cell is None:
-        return ""
-    text = str(cell)
-    if isinstance(cell, str) and text.startswith(_FORMULA_STARTS):
-        return f"'{text}"
-    return text
 
 
 def check_target(target: Path) -> None:

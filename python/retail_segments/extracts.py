@@ -15,8 +15,8 @@ from pathlib import Path
 
 import duckdb
 
-from retail_segments.audiences import harmless
 from retail_segments.build import marts_schema, read_warehouse
+from retail_segments.cells import FORMULA_STARTS, harmless
 from retail_segments.errors import ExitCode, SpokenError
 from retail_segments.folders import CURRENT, next_version
 from retail_segments.sql import file_pattern, identifier, literal, query
@@ -43,8 +43,6 @@ _RAW = frozenset(("raw_line",))
 # A profile of the customer ids shows some of them.
 _PROFILE = "rpt_column_profiles"
 _PROFILED = frozenset(("first_value", "last_value", "respelt_example"))
-# A spreadsheet takes a cell that begins so for a formula.
-_FORMULA = r"^[=+\-@\t\r]"
 # Excel takes a csv file for UTF-8 only where it begins so.
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Bytes that SHA-256 takes in at once, to which RFC 2104 pads the key.
@@ -383,11 +381,12 @@ def _write_csv(
     connection: duckdb.DuckDBPyConnection, folder: Path, table: Table
 ) -> None:
     """Write a table for a spreadsheet, in which no text becomes a formula."""
+    starts = ", ".join(literal(start) for start in FORMULA_STARTS)
     columns = []
     for column in table.columns:
         name = identifier(column.name)
         cell = (
-            f"case when regexp_matches({name}, {literal(_FORMULA)}) "
+            f"case when left({name}, 1) in ({starts}) "
             f"then concat(chr(39), {name}) else {name} end as {name}"
         )
         columns.append(cell if column.data_type == "VARCHAR" else name)

@@ -17,7 +17,7 @@ CUSTOMER = "Kunde-"
 
 
 def hostile_lines():
-    """Three customers of one country who buy products of these names, one together."""
+    """Let three customers buy what is named so, and two of them share a number."""
     own = [
         _line(f"{100 + 10 * customer + week}", customer, week, place, name)
         for customer in range(1, 4)
@@ -43,5 +43,5 @@ def _line(number, customer, week, place, name):
         + datetime.timedelta(days=31 * week + customer),
         "unit_price": Decimal("2.50"),
         "customer_id": f"{CUSTOMER}{customer}<b>",
-        "country": "<i>Italy</i>",
+        "country": "=1+1|<i>Italy</i>",
     }

@@ -11,7 +11,8 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from retail_segments.audiences import harmless, usual_window_days
+from retail_segments.audiences import usual_window_days
+from retail_segments.cells import harmless
 from retail_segments.cli import main
 from retail_segments.landing import landed_file, landed_kind, put_in_place
 

@@ -1,6 +1,7 @@
 """The page and the deck: seen in a real browser, and read back from the file."""
 
 import datetime
+import io
 import json
 import os
 import re
@@ -314,6 +315,24 @@ def test_charts_of_the_deck_can_be_edited(reports):
     assert len(charts) >= 9
     assert all(chart.part.chart_workbook.xlsx_part for chart in charts)
     assert all(slide.shapes.title.text_frame.text for slide in deck.slides)
+
+
+def test_text_from_the_data_is_text_in_the_deck_and_its_workbooks(reports):
+    import openpyxl
+    from pptx import Presentation
+
+    deck = Presentation(str(reports["three customers"][1] / DECK))
+    cells = []
+    for slide in deck.slides:
+        assert not [rel for rel in slide.part.rels.values() if rel.is_external]
+        for shape in slide.shapes:
+            if shape.has_chart:
+                blob = shape.chart.part.chart_workbook.xlsx_part.blob
+                for sheet in openpyxl.load_workbook(io.BytesIO(blob)):
+                    cells += [cell for row in sheet.iter_rows() for cell in row]
+
+    assert [cell.value for cell in cells if "Italy" in str(cell.value)]
+    assert not [cell.value for cell in cells if cell.data_type == "f"]
 
 
 def test_a_report_without_a_build_is_refused_in_words(tmp_path):

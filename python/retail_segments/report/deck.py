@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from retail_segments.cells import harmless
 from retail_segments.report import findings
 from retail_segments.report.charts import COLOURS
 from retail_segments.report.marts import Marts
@@ -420,9 +421,10 @@ def _add_chart(slide: Any, bars: Bars) -> None:
         "line": XL_CHART_TYPE.LINE_MARKERS,
     }
     data = CategoryChartData(number_format=bars.number_format)
-    data.categories = [_clean(name) for name in bars.categories]
+    # They are cells of the workbook behind the chart, too.
+    data.categories = [harmless(_clean(name)) for name in bars.categories]
     for name, values in bars.series:
-        data.add_series(_clean(name), values)
+        data.add_series(harmless(_clean(name)), values)
     chart = slide.shapes.add_chart(
         kinds[bars.kind],
         Inches(_MARGIN),
