@@ -14,16 +14,16 @@
         "sold.net_amount", "sold",
         "Gross revenue less what was sent back."),
     ("return_rate", "Return rate", "share",
-        "sold.returned_amount / nullif(sold.gross_amount, 0)", "sold",
+        "cast(sold.returned_amount as double) / nullif(sold.gross_amount, 0)", "sold",
         "What was sent back as a share of gross revenue."),
     ("order_count", "Orders", "count",
         "sold.order_count", "sold",
         "Invoices that count as a purchase."),
     ("average_order_value", "Average order value", "amount",
-        "sold.counted_amount / nullif(sold.order_count, 0)", "sold",
+        "cast(sold.counted_amount as double) / nullif(sold.order_count, 0)", "sold",
         "What counts of an order, on average."),
     ("guest_amount_share", "Revenue from guests", "share",
-        "sold.guest_amount / nullif(sold.counted_amount, 0)", "sold",
+        "cast(sold.guest_amount as double) / nullif(sold.counted_amount, 0)", "sold",
         "The share of what counts that nobody known bought."),
     ("customer_count", "Customers", "count",
         "scored.customer_count", "scored",
@@ -214,8 +214,8 @@ expected as (
 planned as (
 
     select
-        max(planned_uplift_amount) / nullif(max(shop_baseline_amount), 0)
-            as uplift_share
+        cast(max(planned_uplift_amount) as double)
+        / nullif(max(shop_baseline_amount), 0) as uplift_share
 
     from plans
 
@@ -224,7 +224,7 @@ planned as (
 used as (
 
     select
-        sum(case when layer = 'used' then total else 0 end)
+        cast(sum(case when layer = 'used' then total else 0 end) as double)
         / nullif(sum(case when layer = 'delivered' then total else 0 end), 0)
             as line_share
 
