@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help env env-dev env-examples env-report env-export env-spark
 .PHONY: build report export test test-bi test-examples test-histories
-.PHONY: test-spark spark-up spark-down lint format bench picture dictionary docs clean
+.PHONY: test-spark spark-up spark-down lint format audit bench picture dictionary docs clean
 
 PYTHON ?= python3
 # Of the cluster that spark-up starts.
@@ -35,6 +35,7 @@ help:
 	@echo 'make test-examples              run all of examples/, Dagster and Airflow too'
 	@echo 'make test-bi                    a chart in Superset, on the extracts'
 	@echo 'make format                     format Python and SQL'
+	@echo 'make audit                      known faults and licences of what is installed'
 	@echo 'make bench                      time and memory by size: docs/bench.md and .png'
 	@echo 'make docs                       the dbt docs site, in target/'
 	@echo 'make spark-up, spark-down       a Spark cluster of this machine: docs/spark.md'
@@ -89,6 +90,22 @@ format: env-dev
 	$(RUN)ruff check --fix .
 	$(RUN)ruff format .
 	$(RUN)sqlfluff fix models tests/singular analyses
+
+# Of what users get: the core and all extras but spark, which brings Java's world along.
+LICENCES := MIT;BSD;Apache;ISC;0BSD;Python Software Foundation;PSF;Mozilla;MPL;HPND;MIT-CMU
+# Looked at by hand: kneed (BSD) and the tests' axe (MIT) do not say it where tools look,
+# text-unidecode may be had under the Artistic licence, and Tableau's library under its own.
+LICENCES_SEEN := kneed text-unidecode tableauhyperapi axe-playwright-python
+
+audit: env-report env-export
+	@mkdir -p target
+	$(UV) export --quiet --frozen --all-extras --all-groups --no-emit-project \
+	    --output-file target/requirements.txt
+	$(UV) tool run --from 'pip-audit>=2.9,<3' pip-audit --disable-pip --require-hashes \
+	    --requirement target/requirements.txt
+	$(UV) tool run --from 'pip-licenses>=5,<6' pip-licenses --python .venv/bin/python \
+	    --from mixed --partial-match --allow-only '$(LICENCES)' \
+	    --ignore-packages $(LICENCES_SEEN) --summary
 
 bench: env-dev
 	$(RUN)python bench/run.py $${DATA:+"$$DATA"}

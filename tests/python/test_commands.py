@@ -32,11 +32,29 @@ def shop(tmp_path_factory):
     return folder
 
 
+def _without_network():
+    """Say how to cut a process off from every network, where the system lets us."""
+    command = ["unshare", "--map-root-user", "--net"]
+    program = shutil.which(command[0])
+    if program is None:
+        return []
+    tried = subprocess.run([*command, "true"], capture_output=True, check=False)
+    return command if tried.returncode == 0 else []
+
+
+# Nothing but `download` needs a network, and no test here runs that.
+WITHOUT_NETWORK = _without_network()
+
+
 def run(folder, *arguments, **environment):
     outside = ("DBT_", "DUCKDB_PATH", "LANDING_PATH", "SCHEMA_PREFIX", "COLUMNS")
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(outside)}
     return subprocess.run(
-        [str(Path(sys.executable).with_name("retail-segments")), *arguments],
+        [
+            *WITHOUT_NETWORK,
+            str(Path(sys.executable).with_name("retail-segments")),
+            *arguments,
+        ],
         cwd=folder,
         env={**inherited, **environment},
         capture_output=True,
@@ -60,6 +78,17 @@ WAREHOUSE = "new/folder/shop.duckdb"
 def demo_build(shop):
     assert run(shop, "demo", "--customers", "400").returncode == 0
     return run(shop, "build", DUCKDB_PATH=WAREHOUSE)
+
+
+def test_a_build_a_report_and_extracts_need_no_network(shop, demo_build):
+    if not WITHOUT_NETWORK:
+        pytest.skip("this system lets nobody make a network of their own (unshare)")
+    report = run(shop, "report", DUCKDB_PATH=WAREHOUSE)
+    extracts = run(shop, "export", "--customer-ids", DUCKDB_PATH=WAREHOUSE)
+
+    assert demo_build.returncode == 0, demo_build.stderr
+    assert report.returncode == 0, report.stderr
+    assert extracts.returncode == 0, extracts.stderr
 
 
 def test_without_a_build_there_is_no_summary(tmp_path):
