@@ -165,8 +165,10 @@ def write_extracts(
         f"Another export is at work in {folder}. Try again when it has ended."
     )
     try:
-        with next_version(folder, busy) as unfinished, read_warehouse(warehouse) as con:
-            row_counts = _fill(con, unfinished, key, only, progress)
+        with next_version(folder, busy) as unfinished:
+            # A build waits for no longer than the warehouse is read.
+            with read_warehouse(warehouse) as connection:
+                row_counts = _fill(connection, unfinished, key, only, progress)
             left_out = _fill_tableau(unfinished, row_counts, with_hyper, progress)
             _set_modes(unfinished, is_private=key is None)
     except duckdb.Error as error:
