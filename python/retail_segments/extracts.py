@@ -241,8 +241,12 @@ def _fill_tableau(
 
 
 def _set_limits(connection: duckdb.DuckDBPyConnection, spill: Path) -> None:
-    """Keep to the memory that builds keep to, and spill beside what is written."""
+    """Keep to the memory that builds keep to, and spill beside what is written.
+
+    One thread writes the same bytes each time; two were seen to swap blocks of rows.
+    """
     settings = {
+        "threads": "1",
         "temp_directory": str(spill),
         "memory_limit": os.environ.get("DUCKDB_MEMORY_LIMIT"),
     }
