@@ -38,8 +38,9 @@ _TELLING_IDS = frozenset(
         "return_line_id",
     )
 )
-# Lines as they were delivered, which may hold anything.
-_RAW = frozenset(("raw_line",))
+# Left out: lines as they were delivered, which may hold anything, and the number that a
+# customer drew, by which ids could be tried, since how it is drawn is no secret.
+_LEFT_OUT = frozenset(("control_bucket", "raw_line"))
 # A profile of the customer ids shows some of them.
 _PROFILE = "rpt_column_profiles"
 _PROFILED = frozenset(("first_value", "last_value", "respelt_example"))
@@ -126,9 +127,9 @@ def write_extracts(
         Where to. The files lie in ``current`` there, which is swapped as a whole.
     key : str or None
         The key of the pseudonyms that stand for customer ids. Ids of orders and lines,
-        in which customers could be recognised, are hashed with it too, and lines as
-        they were delivered left out. None writes everything as it is, for the group of
-        the files' owner alone.
+        in which customers could be recognised, are hashed with it too; lines as they
+        were delivered and the numbers that customers drew are left out. None writes
+        everything as it is, for the group of the files' owner alone.
     only : sequence of str, optional
         Names of the tables to write; all marts if there are none.
     with_hyper : bool, optional
@@ -347,7 +348,7 @@ def _selection(table: Table, *, is_pseudonymous: bool) -> str:
                 f"case when column_name <> 'customer_id' then {name} end as {name}"
             )
             plain.append(name)
-        elif is_pseudonymous and column.name in _RAW:
+        elif is_pseudonymous and column.name in _LEFT_OUT:
             cells.append(f"cast(null as {column.data_type}) as {name}")
         else:
             cells.append(name)

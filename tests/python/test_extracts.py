@@ -82,7 +82,7 @@ def test_every_mart_is_there_row_by_row(demo_net, demo_extracts, serving):
         kept = ", ".join(
             f'"{column["column_name"]}"'
             for column in columns
-            if not column["column_name"].endswith(("_id", "raw_line"))
+            if not column["column_name"].endswith(("_id", "raw_line", "control_bucket"))
         )
         hidden = (
             " where column_name <> 'customer_id'"
@@ -124,6 +124,14 @@ def test_pseudonyms_are_those_of_audiences_and_join(demo_net, serving):
 
     assert set(serving.values(query)) == named
     assert serving.value(joins) == demo_net.value(joins) > 0
+
+
+def test_nothing_is_left_by_which_ids_could_be_tried(demo_net, serving):
+    """A number that a customer draws by a known hash gives the customer away."""
+    query = "select count(control_bucket) from marts.fct_campaign_audiences"
+
+    assert demo_net.value(query) > 0
+    assert serving.value(query) == 0
 
 
 def test_the_order_of_rows_does_not_tell_who_it_is(demo_net, serving):
