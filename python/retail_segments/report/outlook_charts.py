@@ -146,9 +146,12 @@ def _lay_out(graph: Any) -> dict[str, tuple[float, float]]:
             # One above the other, so that their names do not meet.
             drawn = {part[0]: (0.0, 0.4), part[1]: (0.0, -0.4)}
         else:
-            drawn = networkx.kamada_kawai_layout(
-                graph.subgraph(part), scale=0.42 * width
-            )
+            # A view of the graph has its nodes in the order of a set, which each run of
+            # Python shuffles anew, and places hang on the order.
+            ordered = networkx.Graph()
+            ordered.add_nodes_from(part)
+            ordered.add_edges_from(graph.subgraph(part).edges(data=True))
+            drawn = networkx.kamada_kawai_layout(ordered, scale=0.42 * width)
         for code, (x, y) in drawn.items():
             places[code] = (
                 round(left + width / 2 + float(x), 4),
