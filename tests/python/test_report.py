@@ -6,13 +6,15 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import write_landing
+from conftest import PROJECT, write_landing
 from hostile_lines import NAMES
 from retail_segments.extracts import (
     PARQUET,
@@ -298,6 +300,25 @@ def read_hyper(file, query):
         return [
             tuple(row) for row in connection.execute_list_query(query.format(table))
         ]
+
+
+def test_the_same_build_gives_the_same_page(reports, tmp_path):
+    """Whatever order Python gives its sets, which it shuffles anew in each process."""
+    program = Path(sys.executable).with_name("retail-segments")
+    pages = []
+    for seed in ("1", "2"):
+        folder = tmp_path / seed
+        environment = {"DUCKDB_PATH": str(reports["demo"][0]), "PYTHONHASHSEED": seed}
+        subprocess.run(
+            [program, "report", "--output", folder],
+            cwd=PROJECT,
+            env=os.environ | environment,
+            check=True,
+            capture_output=True,
+        )
+        pages.append((folder / PAGE).read_bytes())
+
+    assert pages[0] == pages[1]
 
 
 def test_charts_of_the_deck_can_be_edited(reports):

@@ -158,6 +158,52 @@ def fill(colour: str, shape: str) -> Spec:
     }
 
 
+def share_bars(
+    rows: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    shares: Sequence[tuple[str, str, str, str]],
+    *,
+    height: int,
+) -> Spec:
+    """Draw several shares of each row as bars, side by side.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        What has the shares.
+    names : sequence of str
+        What each row is called.
+    shares : sequence of (str, str, str, str)
+        What a share is of, its column, and the colour and pattern of its bars.
+    height : int
+        Pixels.
+
+    Returns
+    -------
+    dict
+        The figure.
+    """
+    traces = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": name,
+            "y": names,
+            "x": [row[column] or 0 for row in rows],
+            "marker": fill(colour, shape),
+            "hovertemplate": f"%{{y}}: %{{x:.1%}} of {name}<extra></extra>",
+        }
+        for name, column, colour, shape in shares
+    ]
+    return figure(
+        traces,
+        height=height,
+        barmode="group",
+        xaxis=axis("share", tickformat=".0%"),
+        yaxis=axis(autorange="reversed"),
+    )
+
+
 def groups(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
     """Part rows by their group, named as the page's filters name it."""
     parted: dict[str, list[Mapping[str, Any]]] = {}

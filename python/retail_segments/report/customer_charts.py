@@ -13,9 +13,9 @@ from retail_segments.report.charts import (
     Table,
     axis,
     figure,
-    fill,
     groups,
     heat_map,
+    share_bars,
 )
 from retail_segments.report.marts import Marts
 from retail_segments.report.numbers import Currency, count, decimal, month, share
@@ -331,26 +331,12 @@ def rfm_segments_chart(marts: Marts, currency: Currency) -> Chart:
 
 
 def _rfm_segments_figure(rows: Rows) -> Spec:
-    names = [row["rfm_segment"] for row in rows]
-    traces = [
-        {
-            "type": "bar",
-            "orientation": "h",
-            "name": name,
-            "y": names,
-            "x": [row[column] or 0 for row in rows],
-            "marker": fill(colour, shape),
-            "hovertemplate": f"%{{y}}: %{{x:.1%}} of {name}<extra></extra>",
-        }
-        for name, column, colour, shape in (
+    return share_bars(
+        rows,
+        [row["rfm_segment"] for row in rows],
+        (
             ("customers", "customer_share", BLUE, ""),
             ("monetary value", "monetary_share", ORANGE, "/"),
-        )
-    ]
-    return figure(
-        traces,
+        ),
         height=420,
-        barmode="group",
-        xaxis=axis("share", tickformat=".0%"),
-        yaxis=axis(autorange="reversed"),
     )

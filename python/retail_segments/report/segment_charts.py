@@ -15,9 +15,9 @@ from retail_segments.report.charts import (
     axis,
     colours_of,
     figure,
-    fill,
     heat_map,
     label,
+    share_bars,
 )
 from retail_segments.report.marts import Marts
 from retail_segments.report.numbers import NOTHING, Currency, count, decimal, share
@@ -146,32 +146,19 @@ def sizes_chart(marts: Marts, currency: Currency) -> Chart:
     """Draw the share of customers, of value and of returns of each segment."""
     rows = marts["segments"]
     names = [label(row["segment_name"]) for row in rows]
-    traces = [
-        {
-            "type": "bar",
-            "orientation": "h",
-            "name": name,
-            "y": names,
-            "x": [row[column] or 0 for row in rows],
-            "marker": fill(colour, shape),
-            "hovertemplate": f"%{{y}}: %{{x:.1%}} of {name}<extra></extra>",
-        }
-        for name, column, colour, shape in (
-            ("customers", "customer_share", BLUE, ""),
-            ("monetary value", "monetary_share", ORANGE, "/"),
-            ("returns", "returned_share", GREY, "."),
-        )
-    ]
     return Chart(
         "sizes",
         "Segments: customers, value, returns",
         findings.on_segments(marts),
-        figure(
-            traces,
+        share_bars(
+            rows,
+            names,
+            (
+                ("customers", "customer_share", BLUE, ""),
+                ("monetary value", "monetary_share", ORANGE, "/"),
+                ("returns", "returned_share", GREY, "."),
+            ),
             height=120 + 70 * max(len(rows), 2),
-            barmode="group",
-            xaxis=axis("share", tickformat=".0%"),
-            yaxis=axis(autorange="reversed"),
         )
         if rows
         else None,
