@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Loads what is in the inbox, checks that the feed is alive, builds, and publishes a copy
-# of the warehouse if every gate held. Safe to run again at any time.
+# Loads what is in the inbox, checks that the feed is alive, and builds. The build publishes
+# a copy of the warehouse if every gate held. Safe to run again at any time.
 #
 # Ends as the commands do (docs/operations.md): 0 green, 1 a gate or a file failed,
 # 2 a setting is wrong, 3 another run is at work.
@@ -10,7 +10,7 @@ PROJECT=${PROJECT:-$(cd "$(dirname "$0")/../.." && pwd)}
 INBOX=${INBOX:-$PROJECT/inbox}
 LOGS=${LOGS:-$PROJECT/logs/daily}
 # Readers open this copy: a DuckDB file that is being read cannot be written to.
-PUBLISHED=${PUBLISHED:-$PROJECT/published/retail_segments.duckdb}
+export PUBLISHED_PATH=${PUBLISHED_PATH:-$PROJECT/warehouse/published/retail_segments.duckdb}
 # A command that is given the exit code, and on its input what happened: mail, a pager.
 NOTIFY=${NOTIFY:-}
 WARN_DAYS=${WARN_DAYS:-2}
@@ -24,7 +24,7 @@ BIN=$PROJECT/.venv/bin
 
 # K-Means is fitted again on Sundays, and as long as no build was green; on other days SQL
 # places customers by the last model.
-if [ "$(date +%u)" = 7 ] || [ ! -e "$PUBLISHED" ]; then
+if [ "$(date +%u)" = 7 ] || [ ! -e "$PUBLISHED_PATH" ]; then
     CLUSTER_MODEL=${CLUSTER_MODEL:-refit}
 fi
 CLUSTER_MODEL=${CLUSTER_MODEL:-frozen}
@@ -40,12 +40,6 @@ load() {
     "$BIN/retail-segments" load "${files[@]}"
 }
 
-publish() {
-    mkdir -p "$(dirname "$PUBLISHED")"
-    # A rename within a folder is seen by readers at once or not at all.
-    cp "$DUCKDB_PATH" "$PUBLISHED.new" && mv "$PUBLISHED.new" "$PUBLISHED"
-}
-
 run() {
     # What an earlier run left is not this run's result.
     rm -f "$DBT_TARGET_PATH/run_results.json" "$DBT_TARGET_PATH/sources.json"
@@ -54,8 +48,7 @@ run() {
     "$BIN/dbt" --quiet --warn-error build --exclude-resource-type unit_test --vars "$VARS"
     local code=$?
     "$BIN/retail-segments" results || true
-    [ "$code" = 0 ] || return "$code"
-    publish
+    return "$code"
 }
 
 mkdir -p "$LOGS"

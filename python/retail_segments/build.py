@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from retail_segments.errors import ExitCode, SpokenError
 from retail_segments.locks import IN_USE, is_in_use, say_in_use
+from retail_segments.publishing import published_path
 
 if TYPE_CHECKING:
     from dbt_common.events.base_types import EventMsg
@@ -54,8 +55,48 @@ def marts_schema() -> str:
     str
         ``marts``, after ``SCHEMA_PREFIX`` and an underscore where that is set.
     """
-    prefix = os.environ.get("SCHEMA_PREFIX", "main")
-    return "marts" if prefix in {"main", "default"} else f"{prefix}_marts"
+    return f"{_prefix()}marts"
+
+
+def _prefix() -> str:
+    named = os.environ.get("SCHEMA_PREFIX", "main")
+    return "" if named in {"main", "default"} else f"{named}_"
+
+
+def last_good_build() -> Path:
+    """Find the last build that passed every gate.
+
+    Returns
+    -------
+    Path
+        The published copy of the warehouse. The warehouse itself where builds do not
+        publish, as under a developer's ``SCHEMA_PREFIX``.
+
+    Raises
+    ------
+    BuildError
+        If no build has passed every gate yet.
+    WarehouseBusyError
+        If there is no published copy, and a build is writing to the warehouse.
+    """
+    warehouse = warehouse_path()
+    published = published_path(warehouse)
+    if _prefix():
+        return warehouse
+    if published.exists():
+        return published
+    with read_warehouse(warehouse) as connection:
+        try:
+            open_count = len(connection.table("audit.unproven").fetchall())
+        except duckdb.CatalogException:
+            open_count = 0
+    if open_count:
+        raise BuildError(
+            f"No build of {warehouse} has passed every gate yet: {open_count} of its "
+            "models and gates are open. `retail-segments results` says what failed; "
+            "`make build` runs all of them."
+        )
+    return warehouse
 
 
 @contextmanager
@@ -208,9 +249,15 @@ def build_project(dbt_vars: str, console: Console) -> None:
             console.print(gate, markup=False, highlight=False)
         raise GateError(
             "The build failed; what is wrong is said above, and in full in "
-            "logs/dbt.log. Tables of models that come after the failure are as the "
-            "last build left them."
+            "logs/dbt.log. " + _say_what_readers_have()
         )
+
+
+def _say_what_readers_have() -> str:
+    published = published_path(warehouse_path())
+    if not published.exists():
+        return "Nothing is published: no build has passed every gate yet."
+    return f"Readers of {published} keep the build before."
 
 
 def _failed_gates(results: object) -> list[str]:

@@ -27,6 +27,7 @@ from retail_segments.build import (
     build_project,
     check_project,
     check_vars,
+    last_good_build,
     warehouse_path,
 )
 from retail_segments.download import (
@@ -199,14 +200,14 @@ def build(data: Path | None, dbt_vars: str) -> None:
             click.echo("No lines are loaded yet, so demo lines are made.")
             _load_demo(customers=4300, seed=20111209)
         build_project(dbt_vars, Console(stderr=True))
-        print_summary(warehouse_path(), Console())
+        print_summary(last_good_build(), Console())
 
 
 @main.command()
 def summary() -> None:
     """Print what the last build made."""
     with _spoken_errors():
-        print_summary(warehouse_path(), Console())
+        print_summary(last_good_build(), Console())
 
 
 @main.command()
@@ -296,7 +297,7 @@ def export_audience(
     """
     with _spoken_errors():
         if is_list:
-            _print_campaigns(list_campaigns(warehouse_path(), landing_path()))
+            _print_campaigns(list_campaigns(last_good_build(), landing_path()))
             return
         if campaign is None:
             raise AudienceError("Name a campaign. --list shows which there are.")
@@ -308,7 +309,7 @@ def export_audience(
         if again:
             members = read_launch(landing_path(), campaign)
         else:
-            members = read_audience(warehouse_path(), campaign)
+            members = read_audience(last_good_build(), campaign)
         layout = Layout(has_control=with_control, has_amounts=with_amounts)
         rows = lay_out(members, layout, key=None if customer_ids else pseudonym_key())
         if target is None:
@@ -394,7 +395,7 @@ def report(output: Path, title: str, currency: str | None) -> None:
 
     with _spoken_errors():
         for path in write_report(
-            warehouse_path(), output, title=title, currency_code=currency
+            last_good_build(), output, title=title, currency_code=currency
         ):
             click.echo(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
 
@@ -442,7 +443,7 @@ def export(
         key = None if customer_ids else pseudonym_key()
         with LateBar() as bar:
             extracts = write_extracts(
-                warehouse_path(),
+                last_good_build(),
                 output,
                 key=key,
                 only=tables,

@@ -1,4 +1,4 @@
-"""A dbt-duckdb plugin: the folder of the warehouse file is made on demand.
+"""A dbt-duckdb plugin: makes the folder of the warehouse file, and publishes the file.
 
 It also says in a sentence that another process has the file, where dbt would print a
 traceback.
@@ -11,8 +11,10 @@ import duckdb
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt_common.exceptions import DbtRuntimeError
+from duckdb.sqltypes import VARCHAR
 
 from retail_segments.locks import is_in_use, say_in_use
+from retail_segments.publishing import publish
 
 
 class Plugin(BasePlugin):
@@ -24,9 +26,10 @@ class Plugin(BasePlugin):
         config: dict[str, Any],  # noqa: ARG002
     ) -> None:
         """Make the parent folder of the warehouse file, if it is a file."""
-        if creds.path == ":memory:" or creds.is_motherduck:
+        if not _is_file(creds):
             return
-        Path(creds.path).parent.mkdir(parents=True, exist_ok=True)
+        # What customers bought is for the file's owner and group alone.
+        Path(creds.path).parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         if not Path(creds.path).exists():
             return
         try:
@@ -35,3 +38,19 @@ class Plugin(BasePlugin):
             # Whatever else is wrong with the file, dbt-duckdb is about to say.
             if is_in_use(error):
                 raise DbtRuntimeError(say_in_use(creds.path, error)) from error
+
+    def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
+        """Give SQL the function that macros/publish.sql calls."""
+        creds = self.creds
+        if creds is not None and _is_file(creds):
+            conn.create_function(
+                "publish_warehouse",
+                lambda: publish(Path(creds.path)),
+                [],
+                VARCHAR,
+                side_effects=True,
+            )
+
+
+def _is_file(creds: DuckDBCredentials) -> bool:
+    return creds.path != ":memory:" and not creds.is_motherduck

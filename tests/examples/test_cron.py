@@ -31,7 +31,7 @@ class Machine:
                 "PROJECT": PROJECT,
                 "INBOX": self.folder / "inbox",
                 "LOGS": self.folder / "logs",
-                "PUBLISHED": self.folder / "published" / "shop.duckdb",
+                "PUBLISHED_PATH": self.folder / "published" / "shop.duckdb",
                 "DUCKDB_PATH": self.folder / "warehouse" / "shop.duckdb",
                 "LANDING_PATH": self.folder / "landing",
                 "DBT_TARGET_PATH": self.folder / "target",

@@ -212,4 +212,5 @@ def test_a_file_of_ones_own_replaces_the_demo(shop, demo_build):
         "dev_ada_marts",
         "dev_ada_ml",
     }
+    assert not (shop / "warehouse" / "published").exists()
     assert "remove" in failed(run(shop, "demo", "--customers", "10"))

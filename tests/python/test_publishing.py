@@ -1,0 +1,117 @@
+"""What readers have is the last build of which every gate passed, as a whole."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+from click.testing import CliRunner
+from conftest import Warehouse, run_dbt, write_landing
+from hostile_lines import hostile_lines
+from retail_segments.build import BuildError, last_good_build
+from retail_segments.cli import main
+from retail_segments.publishing import copy_warehouse, published_path
+
+
+class Shop:
+    """A warehouse of a shop of three customers, and what is published of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.warehouse = folder / "warehouse.duckdb"
+        self.published = published_path(self.warehouse)
+
+    def dbt(self, *arguments):
+        return run_dbt(arguments, folder=self.folder, landing=self.folder / "landing")
+
+    def spoil(self, statement):
+        with duckdb.connect(str(self.warehouse)) as connection:
+            connection.execute(statement)
+
+    def digest(self):
+        return hashlib.sha256(self.published.read_bytes()).hexdigest()
+
+    def unproven(self):
+        warehouse = Warehouse(self.warehouse)
+        return set(warehouse.values("select outcome from audit.unproven"))
+
+
+@pytest.fixture
+def shop(hostile_net, tmp_path):
+    """Copy a shop whose build was published."""
+    shutil.copytree(hostile_net.path.parent, tmp_path / "shop")
+    write_landing(tmp_path / "shop" / "landing", hostile_lines())
+    return Shop(tmp_path / "shop")
+
+
+def test_a_green_build_is_published_as_a_whole(hostile_net):
+    published = Warehouse(published_path(hostile_net.path))
+    for schema in ("reference", "intermediate", "ml", "marts"):
+        tables = hostile_net.tables(schema)
+        assert tables == published.tables(schema)
+        for table in tables:
+            query = f"select * from {schema}.{table} order by all"
+            assert hostile_net.arrow(query).equals(published.arrow(query)), table
+    assert published.path.stat().st_mode & 0o777 == 0o440
+    assert published.path.parent.stat().st_mode & 0o007 == 0
+
+
+def test_readers_keep_the_build_before_until_every_gate_has_passed(shop, monkeypatch):
+    before = shop.digest()
+    reader = Warehouse(shop.published)
+    countries = "select count(distinct country_name) from marts.dim_customers"
+    was = reader.value(countries)
+
+    shop.spoil("update intermediate.int_customers_totalled set order_count = -1")
+    red = shop.dbt("build", "--select", "dim_customers", "--warn-error")
+    assert red.returncode == 1, red.stdout
+    assert "accepted_ranges_dim_customers" in red.stdout
+    assert {"fail", "not run"} <= shop.unproven()
+    assert shop.digest() == before
+    monkeypatch.setenv("DUCKDB_PATH", str(shop.warehouse))
+    assert str(shop.published) in CliRunner().invoke(main, ["summary"]).output
+
+    # Models without their gates, or a part of what reads them, are no whole either.
+    run = shop.dbt("run", "--full-refresh", "--select", "int_customers_totalled+")
+    assert run.returncode == 0, run.stdout
+    assert shop.unproven() >= {"not run"}
+    assert shop.digest() == before
+
+    green = shop.dbt("test", "--select", "int_customers_totalled+")
+    assert green.returncode == 0, green.stdout
+    assert shop.unproven() == set()
+    assert shop.digest() != before
+    assert reader.value(countries) == was
+    assert Warehouse(shop.published).value(countries) == was
+
+
+def test_without_a_good_build_nothing_is_read(shop, monkeypatch):
+    monkeypatch.setenv("DUCKDB_PATH", str(shop.warehouse))
+    shop.published.unlink()
+    assert last_good_build() == shop.warehouse
+
+    shop.spoil("insert into audit.unproven values ('model.a.b', 'not finished')")
+    with pytest.raises(BuildError, match=r"has passed every gate yet: 1 of its"):
+        last_good_build()
+
+
+def test_a_copy_that_cannot_be_trusted_is_not_swapped_in(tmp_path):
+    warehouse = tmp_path / "shop.duckdb"
+    target = tmp_path / "published" / "shop.duckdb"
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("create table lines as select 1 as line")
+    copy_warehouse(warehouse, target)
+    good = target.read_bytes()
+
+    with pytest.raises(ValueError, match=r"has to be named shop\.duckdb"):
+        copy_warehouse(warehouse, target.with_name("other.duckdb"))
+    warehouse.write_bytes(warehouse.read_bytes()[:6_000])
+    with pytest.raises(duckdb.Error):
+        copy_warehouse(warehouse, target)
+    warehouse.with_name("shop.duckdb.wal").write_bytes(b"lines")
+    with pytest.raises(ValueError, match="part of it is still in"):
+        copy_warehouse(warehouse, target)
+
+    assert target.read_bytes() == good
+    assert [path.name for path in target.parent.iterdir()] == ["shop.duckdb"]
