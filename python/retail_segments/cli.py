@@ -466,6 +466,56 @@ def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in files)
 
 
+@main.command()
+@click.argument("customer")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--vars", "dbt_vars", default="", metavar="YAML", help="Vars of your builds."
+)
+@click.option(
+    "--exports",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("export"),
+    show_default=True,
+    help="The folder that exports were written to; they are removed.",
+)
+def forget(customer: str, yes: bool, dbt_vars: str, exports: Path) -> None:
+    """Forget a CUSTOMER: in landing files, campaign records, the warehouse and exports.
+
+    What they bought stays, as a guest's, so that sales add up as before. Lines that are
+    loaded later do not bring them back. It cannot be undone.
+    """
+    from retail_segments.forgetting import forget_customer
+
+    with _spoken_errors():
+        check_project()
+        check_vars(dbt_vars)
+        if not yes:
+            click.confirm(
+                f"Forget customer {customer}? It cannot be undone", abort=True
+            )
+        forgotten = forget_customer(
+            customer,
+            landing=landing_path(),
+            warehouse=warehouse_path(),
+            exports=exports,
+            build=lambda: build_project(dbt_vars, Console(stderr=True)),
+        )
+        for name, count in forgotten.rows.items():
+            click.echo(f"{name}  {count:,} {'row' if count == 1 else 'rows'}")
+        for path in forgotten.removed:
+            click.echo(f"{path}  removed; `retail-segments export` writes a new one")
+        for name, count in forgotten.leftovers.items():
+            click.echo(f"{name}  {count:,} reading like the id: look whose they are")
+        if forgotten.sources:
+            click.echo(
+                "The customer is still in files that were delivered: "
+                f"{', '.join(forgotten.sources)}; and in csv files of audiences, "
+                "backups, and what others took from here."
+            )
+        click.echo(f"Customer {forgotten.customer_id} is forgotten.")
+
+
 @main.command("spark-up")
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True)
 @click.option("--worker-memory", default="2g", show_default=True, metavar="SIZE")

@@ -126,6 +126,32 @@ def next_version(folder: Path, busy: SpokenError) -> Iterator[Path]:
         ) from error
 
 
+def remove_versions(folder: Path) -> tuple[Path, ...]:
+    """Remove every version in a folder, the current one among them.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the versions lie; it need not exist.
+
+    Returns
+    -------
+    tuple of Path
+        What was removed. All else in the folder stays.
+    """
+    current = folder / CURRENT
+    if current.is_symlink():
+        current.unlink()
+    versions = [
+        path
+        for path in (sorted(folder.iterdir()) if folder.is_dir() else [])
+        if _VERSION.fullmatch(path.name) or path.name == _UNFINISHED
+    ]
+    for path in versions:
+        shutil.rmtree(path)
+    return tuple(versions)
+
+
 def _swap_in(finished: Path, current: Path) -> None:
     """Turn the link to what is finished, and remove all but the version before."""
     folder = current.parent

@@ -193,7 +193,8 @@ def working_folder(landing: Path) -> Iterator[Path]:
         raise OptionError(
             f"The landing folder {landing} is a file. Set LANDING_PATH to a folder."
         )
-    landing.mkdir(parents=True, exist_ok=True)
+    # What customers bought is for the folder's owner and group alone.
+    landing.mkdir(mode=0o750, parents=True, exist_ok=True)
     folder = landing / _WORKING
     busy = BusyError(
         f"Another load is at work in {landing}. Try again when it has ended."

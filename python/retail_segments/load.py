@@ -12,6 +12,7 @@ import duckdb
 
 from retail_segments.delimited import read_delimited
 from retail_segments.delivery import Progress
+from retail_segments.forgotten import read_forgotten, without_forgotten
 from retail_segments.headers import check_mapping
 from retail_segments.landing import (
     Kind,
@@ -248,9 +249,11 @@ def _land(
             source_hash=source_hash,
             date_format=settings.date_format,
         )
+        known = read_forgotten(settings.landing)
         with _watched(connection, settings.progress):
             connection.execute(
-                f"copy ({typing.select}) to {literal(str(written))} "
+                f"copy ({without_forgotten(typing.select, known)}) "
+                f"to {literal(str(written))} "
                 "(format parquet, compression zstd)"
             )
         [(line_count, unreadable_count)] = connection.execute(
