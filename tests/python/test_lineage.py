@@ -26,9 +26,10 @@ def landing(tmp_path_factory):
 
 
 def build(folder, landing, **variables):
-    """Build without gates, which other suites run; return what dbt said."""
+    """Build segments and what they need, without gates; return what dbt said."""
+    options = ["--warn-error", "--exclude-resource-types", "unit_test", "test"]
     return run_dbt(
-        ["build", "--warn-error", "--exclude-resource-types", "unit_test", "test"],
+        ["build", "--select", "+path:models/marts/segments", *options],
         folder=folder,
         landing=landing,
         variables=variables,
