@@ -1,5 +1,6 @@
 """Run `dbt build` with a progress bar, and show what came of it."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -217,6 +218,9 @@ def build_project(dbt_vars: str, console: Console) -> None:
     arguments += ["--exclude-resource-type", "unit_test"]
     if check_vars(dbt_vars):
         arguments += ["--vars", dbt_vars]
+
+    # Where a full disk takes no more log, the build goes on as long as it can.
+    logging.raiseExceptions = False
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     hidden = not console.is_terminal
