@@ -44,6 +44,11 @@ def test_the_landing_folder_follows_the_environment(monkeypatch):
     assert landing_path() == Path("landing")
 
 
+def test_a_landing_folder_is_for_owner_and_group_alone():
+    load_one(write_csv(Path("a.csv"), [LINE]), landing=Path("new/landing"))
+    assert Path("new/landing").stat().st_mode & 0o007 == 0
+
+
 def test_the_same_file_again_adds_nothing_and_says_so():
     path = write_csv(Path("a.csv"), [LINE, LINE])
     first, again = load(path, path)
