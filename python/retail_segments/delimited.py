@@ -72,7 +72,7 @@ def read_delimited(
     size = path.stat().st_size
     with path.open("rb") as file:
         text = io.TextIOWrapper(file, encoding.name, errors="replace", newline="")
-        lines = NumberedLines(text)
+        lines = NumberedLines(text, source_file)
         delimiter, headers = _read_header(lines, mapping, source_file)
         positions = resolve_columns(headers, mapping, source_file)
         _make_table(connection, positions)

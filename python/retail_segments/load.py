@@ -191,6 +191,10 @@ def _check_source(path: Path, name: str) -> None:
         )
     if not path.exists():
         raise OptionError(f"There is no file {path}. Check its name and folder.")
+    if not path.is_file():
+        raise OptionError(
+            f"{path} is a pipe or a device. Save what comes from it to a file first."
+        )
     if path.suffix.lower() not in _READERS:
         ending = f"ends in {path.suffix}" if path.suffix else "has no ending"
         raise LoadError(
@@ -237,7 +241,7 @@ def _land(
     with duckdb.connect(config=_engine_settings(written.parent)) as connection:
         delivery = _READERS[path.suffix.lower()](
             connection,
-            path,
+            _with_utf8_name(path, written.parent),
             mapping=settings.mapping,
             source_file=name,
             progress=settings.progress,
@@ -381,6 +385,17 @@ def _watched(
     finally:
         is_over.set()
         watcher.join()
+
+
+def _with_utf8_name(path: Path, work: Path) -> Path:
+    """Give a file a name that libraries can read, if its own is not utf-8."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        link = work / f"source{path.suffix.lower()}"
+        link.symlink_to(path.absolute())
+        return link
+    return path
 
 
 def _quiet(_what: str, _share: float | None) -> None:
