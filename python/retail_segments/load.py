@@ -34,7 +34,7 @@ _READERS = {
     ".parquet": read_parquet,
 }
 _HASH_BLOCK = 1 << 22
-_MEMORY_LIMIT = "2GB"
+_MEMORY_LIMIT = "1GB"
 # More threads hold more row groups in memory than the limit has room for.
 _MAX_THREADS = 4
 _EXAMPLE_COUNT = 5

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import fastexcel
 import pyarrow as pa
@@ -31,8 +31,8 @@ MAX_UNPACKED = 2 << 30
 MAX_ENTRIES = 10_000
 # What the reading process may have in all. The same sheet takes half of it.
 MAX_MEMORY = 2 << 30
-# What a sheet may come to as text. The same sheet takes some 200 MB.
-MAX_TEXT = 512 << 20
+# What a sheet may come to as text. The same sheet takes 130 to 210 MB.
+MAX_TEXT = 256 << 20
 
 _BLOCK_BYTES = 1 << 20
 _TOO_LARGE = "too large"
@@ -182,7 +182,7 @@ def read_sheets(path: Path, where: str) -> Iterator[SheetCells]:
             reader.kill()
 
 
-def _receive(stdout: BinaryIO, where: str) -> Iterator[SheetCells]:
+def _receive(stdout: IO[bytes], where: str) -> Iterator[SheetCells]:
     """Take the streams of a reading process, of which the last is its farewell."""
     while True:
         try:
@@ -216,7 +216,7 @@ def _too_large(where: str) -> str:
     )
 
 
-def _send_sheets(path: str, stdout: BinaryIO) -> None:
+def _send_sheets(path: str, stdout: IO[bytes]) -> None:
     """Send all sheets, then why that was not all of them, if it was not."""
     reason = ""
     try:
@@ -236,7 +236,7 @@ def _send_sheets(path: str, stdout: BinaryIO) -> None:
     _send(pa.table({}).replace_schema_metadata({"reason": reason}), stdout)
 
 
-def _send(table: pa.Table, stdout: BinaryIO) -> None:
+def _send(table: pa.Table, stdout: IO[bytes]) -> None:
     with pa.ipc.new_stream(stdout, table.schema) as stream:
         stream.write_table(table)
 
