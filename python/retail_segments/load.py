@@ -180,6 +180,11 @@ def _load_file(path: Path, settings: _Settings) -> LoadReport:
         with working_folder(settings.landing) as work:
             _keep_kinds_apart(settings)
             return _land(path, name, source_hash, work / target.stem, target, settings)
+    except duckdb.OutOfMemoryException as error:
+        raise LoadError(
+            f"{name} takes more memory than a load may have ({_MEMORY_LIMIT}): some of "
+            "its values are far too large. Shorten or leave out such columns."
+        ) from error
     except (OSError, duckdb.Error) as error:
         raise LoadError(f"{name} could not be loaded: {_reason(error)}.") from error
 

@@ -29,8 +29,8 @@ from retail_segments.landing import LoadError
 MAX_UNPACKED = 2 << 30
 # Excel's own are far from it.
 MAX_ENTRIES = 10_000
-# What the reading process may have in all. The same sheet takes half of it.
-MAX_MEMORY = 2 << 30
+# What the reading process may have in all: enough for the same sheet, whatever is in it.
+MAX_MEMORY = 1792 << 20
 # What a sheet may come to as text. The same sheet takes 130 to 210 MB.
 MAX_TEXT = 256 << 20
 
@@ -160,7 +160,7 @@ def read_sheets(path: Path, where: str) -> Iterator[SheetCells]:
     Raises
     ------
     LoadError
-        If it cannot be read as a workbook, or not within 2 GiB of memory.
+        If it cannot be read as a workbook, or not within 1.75 GiB of memory.
     """
     # -P: what lies in the working folder is not imported.
     command = [sys.executable, "-P", "-m", __name__, str(path.absolute())]
@@ -209,7 +209,7 @@ def _receive(stdout: IO[bytes], where: str) -> Iterator[SheetCells]:
 
 def _too_large(where: str) -> str:
     return (
-        f"{where} cannot be read: it takes more than {MAX_MEMORY >> 30} GiB of memory, "
+        f"{where} cannot be read: it takes more than {MAX_MEMORY / (1 << 30)} GiB of memory, "
         f"or a sheet comes to more than {MAX_TEXT >> 20} MiB of text, or it is damaged. "
         "Remove cells far away from the lines, or save the sheets with invoice lines "
         "as .csv."

@@ -226,13 +226,14 @@ def write_workbook(archive, sheets, *, shared=None, prolog="", properties=""):
         f'<Relationships xmlns="{_PACKAGE}/relationships">{links}</Relationships>',
     )
     if shared is not None:
-        with archive.open("xl/sharedStrings.xml", "w") as file:
+        with archive.open("xl/sharedStrings.xml", "w", force_zip64=True) as file:
             file.write(f'{prolog}<sst xmlns="{_MAIN}">'.encode())
             for block in shared:
                 file.write(block)
             file.write(b"</sst>")
     for i, (_, _, blocks) in enumerate(sheets, 1):
-        with archive.open(f"xl/worksheets/sheet{i}.xml", "w") as file:
+        name = f"xl/worksheets/sheet{i}.xml"
+        with archive.open(name, "w", force_zip64=True) as file:
             file.write(f'{prolog}<worksheet xmlns="{_MAIN}"><sheetData>'.encode())
             for block in [blocks] if isinstance(blocks, bytes) else blocks:
                 file.write(block)
