@@ -37,7 +37,7 @@ class SpokenError(Exception):
 
 
 def printable(text: str) -> str:
-    """Write what a terminal would obey, such as a line break or an escape, as a code.
+    r"""Write what a terminal would obey, such as a line break or an escape, as a code.
 
     Parameters
     ----------
@@ -51,8 +51,8 @@ def printable(text: str) -> str:
 
     Examples
     --------
-    >>> printable("my\\x1b[2J lines\\n.csv")
-    'my\\\\x1b[2J lines\\\\n.csv'
+    >>> print(printable("my\x1b[2J lines\n.csv"))
+    my\x1b[2J lines\n.csv
     """
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode()

@@ -141,8 +141,8 @@ def check_mapping(mapping: Mapping[str, str]) -> None:
         other = attribute_of.setdefault(header, attribute)
         if other != attribute:
             raise OptionError(
-                f"The column {_short(header)!r} is mapped to both {other} and {attribute}. "
-                "Map it to one of them."
+                f"The column {_short(header)!r} is mapped to both {other} and "
+                f"{attribute}. Map it to one of them."
             )
 
 

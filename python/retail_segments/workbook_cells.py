@@ -3,9 +3,8 @@
 A workbook of some kilobytes can ask its reader for any amount of memory: by what its
 archive unpacks to, or by one cell in the last corner of a sheet. Where memory cannot be
 had, the reader ends its process, and no error could be caught there. So the archive is
-unpacked once to count it, and a process with a limit reads it and hands the sheets over,
-each as an Arrow stream; its end, however it comes, is one that can be put into a
-sentence.
+unpacked once to count it, and a process with a limit reads it and hands over the sheets,
+each as an Arrow stream; its end, however it comes, can be put into a sentence.
 """
 
 import os
@@ -29,7 +28,7 @@ from retail_segments.landing import LoadError
 MAX_UNPACKED = 2 << 30
 # Excel's own are far from it.
 MAX_ENTRIES = 10_000
-# What the reading process may have in all: enough for the same sheet, whatever is in it.
+# What the reading process may have: enough for the same sheet, whatever is in it.
 MAX_MEMORY = 1792 << 20
 # What a sheet may come to as text. The same sheet takes 130 to 210 MB.
 MAX_TEXT = 256 << 20
@@ -209,10 +208,10 @@ def _receive(stdout: IO[bytes], where: str) -> Iterator[SheetCells]:
 
 def _too_large(where: str) -> str:
     return (
-        f"{where} cannot be read: it takes more than {MAX_MEMORY / (1 << 30)} GiB of memory, "
-        f"or a sheet comes to more than {MAX_TEXT >> 20} MiB of text, or it is damaged. "
-        "Remove cells far away from the lines, or save the sheets with invoice lines "
-        "as .csv."
+        f"{where} cannot be read: it takes more than {MAX_MEMORY / (1 << 30)} GiB of "
+        f"memory, or a sheet comes to more than {MAX_TEXT >> 20} MiB of text, or it is "
+        "damaged. Remove cells far away from the lines, or save the sheets with invoice "
+        "lines as .csv."
     )
 
 

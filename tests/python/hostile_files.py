@@ -1,4 +1,4 @@
-"""Files made to break a loader: cells that attack, and ways to write and damage files."""
+"""Files made to break a loader: cells that attack, ways to write and damage files."""
 
 import csv
 import io
@@ -134,7 +134,7 @@ def text_files(draw):
         for row in rows
     ]
     extra = draw(st.integers(0, 3))
-    # The writer itself leaves a line break of another kind bare, which would end the line.
+    # The writer leaves a line break of another kind bare, which would end the line.
     is_bare = not any(set(cell) & set("\r\n") for row in rows for cell in row)
     quotings = [csv.QUOTE_ALL, csv.QUOTE_MINIMAL][: 1 + is_bare]
     text = io.StringIO(newline="")
@@ -334,7 +334,7 @@ _odd_cells = st.builds(
 
 @st.composite
 def odd_workbooks(draw):
-    """Draw a workbook whose XML is odd or wrong, formulas and hidden sheets included."""
+    """Draw a workbook whose XML is odd or wrong, with formulas and hidden sheets."""
     sheets = []
     for name in draw(
         st.lists(attacks.map(xml_text).filter(bool), min_size=1, max_size=3)

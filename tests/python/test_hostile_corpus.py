@@ -61,9 +61,7 @@ def run_load(path, *options):
         check=False,
     )
     stdout, _, peak = ended.stdout.rpartition("peak ")
-    return Ending(
-        ended.returncode, stdout, ended.stderr, int(peak) * KIBIBYTE
-    )
+    return Ending(ended.returncode, stdout, ended.stderr, int(peak) * KIBIBYTE)
 
 
 @pytest.fixture(autouse=True)
@@ -317,7 +315,9 @@ def test_a_file_that_is_only_odd_is_loaded(make, ending, line_count, unreadable_
     ended = run_load(path)
     assert ended.exit_code == 0, ended.stderr
     assert f"{line_count:,} lines" in ended.stdout
-    unreadable = f"{unreadable_count} unreadable" if unreadable_count else "all readable"
+    unreadable = (
+        f"{unreadable_count} unreadable" if unreadable_count else "all readable"
+    )
     assert unreadable in ended.stdout
     assert ended.peak_bytes < MEMORY
     assert {entry.name for entry in Path().iterdir()} == {path.name, "landing"}
