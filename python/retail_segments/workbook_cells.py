@@ -3,8 +3,8 @@
 A workbook of some kilobytes can ask its reader for any amount of memory: by what its
 archive unpacks to, or by one cell in the last corner of a sheet. Where memory cannot be
 had, the reader ends its process, and no error could be caught there. So the archive is
-unpacked once to count it, and a process with a limit reads it and hands over the sheets,
-each as an Arrow stream; its end, however it comes, can be put into a sentence.
+unpacked once to count it, and a process with a limit reads it and hands over the
+sheets, each as an Arrow stream; its end, however it comes, can be put into a sentence.
 """
 
 import os
@@ -210,8 +210,8 @@ def _too_large(where: str) -> str:
     return (
         f"{where} cannot be read: it takes more than {MAX_MEMORY / (1 << 30)} GiB of "
         f"memory, or a sheet comes to more than {MAX_TEXT >> 20} MiB of text, or it is "
-        "damaged. Remove cells far away from the lines, or save the sheets with invoice "
-        "lines as .csv."
+        "damaged. Remove cells far away from the lines, or save the sheets with "
+        "invoice lines as .csv."
     )
 
 
