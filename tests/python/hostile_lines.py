@@ -81,11 +81,10 @@ def without_reason(line):
 
 def _extremes():
     """Let guests buy under ids that are attacks, and at the limits of what fits."""
-    guest = {**_line("1", 1, 1, 0, NAMES[2]), "customer_id": None}
-    ids = [
-        {**guest, "invoice_no": number, "stock_code": f"{20000 + place}{number[:40]}"}
-        for place, number in enumerate(IDS)
-    ]
+    guest = {**_line("1", 1, 1, 0, NAMES[0]), "customer_id": None}
+    ids = [{**guest, "invoice_no": text} for text in IDS]
+    # Set aside, so that they make no products.
+    ids += [{**guest, "stock_code": text, "quantity": 0} for text in IDS]
     limits = [
         {**guest, "invoice_no": f"LIMIT{place}", **without_reason(line)}
         for place, line in enumerate(LIMITS)

@@ -24,6 +24,7 @@ def test_ids_arrive_as_they_were_delivered(hostile_net):
     numbers = set(
         hostile_net.values("select invoice_number from marts.fct_invoice_lines")
     )
-    assert {number.upper() for number in IDS} <= numbers
+    codes = set(hostile_net.values("select stock_code from marts.fct_rejected_lines"))
+    assert {text.upper() for text in IDS} <= numbers & codes
     assert hostile_net.value("select count(*) from marts.dim_customers") == 3
     assert not Path("CANARY").exists()
