@@ -2,7 +2,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help env env-dev env-examples env-report env-export env-spark
 .PHONY: build report export test test-bi test-examples test-histories
-.PHONY: test-kills test-spark spark-up spark-down lint format audit bench picture dictionary docs clean
+.PHONY: test-hostile test-kills test-spark spark-up spark-down
+.PHONY: lint format audit bench picture dictionary docs clean
 
 PYTHON ?= python3
 # Of the cluster that spark-up starts.
@@ -32,6 +33,7 @@ help:
 	@echo 'make export                     extracts of the last build for BI tools: export/'
 	@echo 'make test                       all that CI runs'
 	@echo 'make test-histories             200 random histories: daily builds equal full ones'
+	@echo 'make test-hostile               10,000 made-up hostile files: no traceback'
 	@echo 'make test-kills                 commands killed, disks full, clocks wrong'
 	@echo 'make test-examples              run all of examples/, Dagster and Airflow too'
 	@echo 'make test-bi                    a chart in Superset, on the extracts'
@@ -79,6 +81,11 @@ test: env-dev lint
 
 test-histories: env-dev
 	RETAIL_SEGMENTS_HISTORIES=200 $(RUN)pytest --numprocesses 2 tests/python/test_incremental.py
+
+# One test per kind of file, dealt out to two processes.
+test-hostile: env-dev
+	RETAIL_SEGMENTS_HOSTILE=10000 $(RUN)pytest --numprocesses 2 --dist load \
+	    tests/python/test_hostile_files.py tests/python/test_hostile_corpus.py
 
 test-kills: env-dev
 	$(RUN)pytest --numprocesses 2 tests/kills

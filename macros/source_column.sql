@@ -7,7 +7,9 @@
 
     {%- if not var("source_table") -%} {{ attribute }}
     {%- elif names.get(attribute) -%}
-        {{ adapter.quote(names[attribute] | replace('"', '""')) }}
+        {#- What the engine quotes with is doubled within the name. -#}
+        {%- set mark = adapter.quote("")[0] -%}
+        {{ adapter.quote(names[attribute] | replace(mark, mark ~ mark)) }}
     {%- elif is_optional and not source_has(attribute) -%} cast(null as string)
     {%- else -%} {{ attribute }}
     {%- endif -%}

@@ -22,6 +22,16 @@
     ] -%}
     {%- set problems = [] -%}
 
+    {#- dbt renders the text of a var wherever it is used, so that what is in braces would
+        run. What was given is looked at before any var is used. -#}
+    {%- for name, given in invocation_args_dict.get("vars", {}).items()
+        if name in known and modules.re.search("[{][{%#]", given | string) -%}
+        {%- do problems.append(
+            name ~ " holds Jinja, '" ~ given ~ "'; give a plain value"
+        ) -%}
+    {%- endfor -%}
+    {%- if problems -%} {{ refuse_vars(problems) }} {%- endif -%}
+
     {#- A misspelt var would otherwise be ignored without a word. Vars of other
         projects pass when this one is installed as a package. -#}
     {%- if project_name == "retail_segments" -%}
@@ -34,7 +44,9 @@
 
     {%- set as_of_date = var("as_of_date") | string -%}
     {%- if as_of_date -%}
-        {%- set parts = modules.re.match("^(\\d{4})-(\\d{2})-(\\d{2})$", as_of_date) -%}
+        {%- set parts = modules.re.fullmatch(
+            "([0-9]{4})-([0-9]{2})-([0-9]{2})", as_of_date
+        ) -%}
         {%- set is_date = namespace(value=false) -%}
         {%- if parts -%}
             {%- set year, month, day = parts.groups() | map("int") -%}
@@ -60,12 +72,19 @@
         "cohort_period": ["month", "week", "quarter"],
         "cluster_transform": ["log1p", "none"],
         "cluster_model": ["refit", "frozen"],
-        "cluster_drift_accepted": [true, false],
     }.items() if var(name) not in choices -%}
         {%- do problems.append(
             name ~ " is '" ~ var(name) ~ "'; give " ~ choices | join(" or ")
         ) -%}
     {%- endfor -%}
+
+    {#- 1 is equal to true, and no choice. -#}
+    {%- if var("cluster_drift_accepted") is not boolean -%}
+        {%- do problems.append(
+            "cluster_drift_accepted is '" ~ var("cluster_drift_accepted")
+            ~ "'; give true or false"
+        ) -%}
+    {%- endif -%}
 
     {%- for name, lowest, highest in [
         ("cluster_count_min", 2, 10),
@@ -135,7 +154,7 @@
     {%- endif -%}
 
     {%- set salt = var("campaign_salt") -%}
-    {%- if salt is not string or not modules.re.match("^\\w+$", salt) -%}
+    {%- if salt is not string or not modules.re.fullmatch("\\w+", salt) -%}
         {%- do problems.append(
             "campaign_salt is '" ~ salt
             ~ "'; give a word of letters, digits and underscores"
@@ -161,9 +180,9 @@
     {%- endif -%}
 
     {%- set chosen = var("cluster_features") -%}
-    {%- if chosen is string or chosen is not sequence or not chosen
-        or chosen | unique | list | length != chosen | length
-        or chosen | reject("in", features) | list -%}
+    {%- if chosen is string or chosen is mapping or chosen is not sequence
+        or not chosen or chosen | reject("in", features) | list
+        or chosen | unique | list | length != chosen | length -%}
         {%- do problems.append(
             "cluster_features is '" ~ chosen ~ "'; give a list of one or more of "
             ~ features | join(", ") ~ ", each once"
@@ -173,7 +192,7 @@
     {%- set source_table = var("source_table") -%}
     {%- if source_table is not string or (
         source_table
-        and not modules.re.match("^\\w+(\\.\\w+){0,2}$", source_table)
+        and not modules.re.fullmatch("\\w+(\\.\\w+){0,2}", source_table)
     ) -%}
         {%- do problems.append(
             "source_table is '" ~ source_table
@@ -188,7 +207,8 @@
         ) -%}
     {%- else -%}
         {%- for name, column in var("source_columns").items()
-            if name not in attributes or column is not string or not column -%}
+            if name not in attributes or column is not string or not column
+            or modules.re.search("[\\x00-\\x1f\\x7f]", column) -%}
             {%- do problems.append(
                 "source_columns maps '" ~ name ~ "' to '" ~ column
                 ~ "'; map one or more of " ~ attributes | join(", ") ~ " to a column"
@@ -196,10 +216,15 @@
         {%- endfor -%}
     {%- endif -%}
 
-    {%- if problems -%}
-        {%- do exceptions.raise_compiler_error(
-            "Vars that cannot be used:\n  - " ~ problems | join("\n  - ")
-        ) -%}
-    {%- endif -%}
+    {%- if problems -%} {{ refuse_vars(problems) }} {%- endif -%}
+
+{% endmacro %}
+
+
+{% macro refuse_vars(problems) %}
+
+    {%- do exceptions.raise_compiler_error(
+        "Vars that cannot be used:\n  - " ~ problems | join("\n  - ")
+    ) -%}
 
 {% endmacro %}

@@ -6,10 +6,10 @@
 -- dateadd of weeks is not the same everywhere. Another word is refused by
 -- validate_vars, which runs later than this.
 {%- set unit = 'day' if period == 'week' else 'month' %}
-{%- set step = {'week': 7, 'month': 1, 'quarter': 3}.get(period, 1) %}
+{%- set step = {'week': 7, 'month': 1, 'quarter': 3}.get(period | string, 1) %}
 -- Lines lie in the years 1990 to 2100.
 {%- set period_count
-    = {'week': 53, 'month': 12, 'quarter': 4}.get(period, 12) * (2101 - 1990) %}
+    = {'week': 53, 'month': 12, 'quarter': 4}.get(period | string, 12) * (2101 - 1990) %}
 
 with
 

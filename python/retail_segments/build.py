@@ -160,7 +160,7 @@ def check_vars(text: str) -> dict[str, Any]:
     """
     try:
         values = yaml.safe_load(text) if text.strip() else {}
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise BuildError(
             f"The vars {text!r} cannot be read as YAML: {reason}. "

@@ -37,7 +37,7 @@ from retail_segments.download import (
     discard,
     download_data_set,
 )
-from retail_segments.errors import ExitCode, SpokenError
+from retail_segments.errors import ExitCode, SpokenError, printable
 from retail_segments.headers import parse_column_options, read_columns_file
 from retail_segments.landing import landed_kind, landing_path
 from retail_segments.load import LoadReport, load_files
@@ -570,14 +570,14 @@ class _Reporter:
     """Print what became of each file, in columns."""
 
     def __init__(self, names: Sequence[str], bar: LateBar) -> None:
-        self._width = max(map(len, names))
+        self._width = max(len(printable(name)) for name in names)
         self._bar = bar
 
     def __call__(self, report: LoadReport) -> None:
         self._bar.clear()
-        name = report.source_file.ljust(self._width)
+        name = printable(report.source_file).ljust(self._width)
         if report.already_loaded:
-            click.echo(f"{name}  {report.notes[0]}")
+            click.echo(f"{name}  {printable(report.notes[0])}")
             return
         unreadable = (
             f"{report.unreadable_count:,} unreadable"
@@ -586,7 +586,7 @@ class _Reporter:
         )
         click.echo(f"{name}  {report.line_count:>11,} lines  {unreadable}")
         for note in report.notes:
-            click.echo(f"{'':{self._width}}  {note}")
+            click.echo(f"{'':{self._width}}  {printable(note)}")
 
 
 def _read_mapping(columns: Sequence[str], columns_file: Path | None) -> dict[str, str]:
@@ -605,5 +605,5 @@ def _spoken_errors() -> Iterator[None]:
     try:
         yield
     except SpokenError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {printable(str(error))}", err=True)
         raise SystemExit(error.exit_code) from error

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
@@ -29,7 +29,10 @@ _OTHER_FORMATS = {
     b"PK\x03\x04": "a spreadsheet or zip archive",
     b"PAR1": "a Parquet file",
     b"\xd0\xcf\x11\xe0": "an old Excel file",
+    b"\x1f\x8b": "a gzip archive",
 }
+
+_MAGIC_BYTES = max(map(len, _OTHER_FORMATS))
 
 
 def read_delimited(
@@ -71,8 +74,10 @@ def read_delimited(
     encoding = detect_encoding(path)
     size = path.stat().st_size
     with path.open("rb") as file:
+        _refuse_other_formats(file.read(_MAGIC_BYTES), source_file)
+        file.seek(0)
         text = io.TextIOWrapper(file, encoding.name, errors="replace", newline="")
-        lines = NumberedLines(text)
+        lines = NumberedLines(text, source_file)
         delimiter, headers = _read_header(lines, mapping, source_file)
         positions = resolve_columns(headers, mapping, source_file)
         _make_table(connection, positions)
@@ -105,7 +110,6 @@ def _read_header(
 ) -> tuple[str, list[str]]:
     """Take the header, and tell its delimiter by the attributes found with it."""
     lines.wait_for(MAX_SPAN)
-    _refuse_other_formats(lines.waiting, where)
     blank = 0
     while blank < len(lines.waiting) and not lines.waiting[blank].strip():
         blank += 1
@@ -114,6 +118,7 @@ def _read_header(
             f"{where} has no header line. Its first line must name columns."
         )
     lines.take(blank)
+    _refuse_nuls(lines.waiting[0], where)
     candidates = []
     for delimiter in _DELIMITERS:
         reader = csv.reader(lines.waiting, delimiter=delimiter, strict=True)
@@ -133,17 +138,18 @@ def _read_header(
     return best[2], best[3]
 
 
-def _refuse_other_formats(lines: Sequence[str], where: str) -> None:
+def _refuse_other_formats(start: bytes, where: str) -> None:
     """Say what a file is that bears the name of a text file and is none."""
-    start = "".join(lines[:1])
     for magic, name in _OTHER_FORMATS.items():
-        # Magic bytes above 127 look alike in the two encodings that can read them.
-        if start.startswith(magic.decode("cp1252")):
+        if start.startswith(magic):
             raise LoadError(
                 f"{where} is {name}, not delimited text. Give it the ending it should "
                 "have, or save it as csv."
             )
-    if "\0" in start:
+
+
+def _refuse_nuls(line: str, where: str) -> None:
+    if "\0" in line:
         raise LoadError(
             f"{where} is not text: its first line has NUL bytes. Save it as utf-8."
         )

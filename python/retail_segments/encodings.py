@@ -71,12 +71,13 @@ def _count_lines(file: IO[bytes]) -> tuple[int, int, bool]:
     """
     broken = used = 0
     is_windows = True
-    while lines := file.readlines(_BLOCK_BYTES):
-        block = b"".join(lines)
+    while block := file.read(_BLOCK_BYTES):
+        # A longer line is refused by the reader; here it need not fit into memory.
+        block += file.readline(_BLOCK_BYTES)
         if block.isascii():
             continue
         is_windows = is_windows and not any(byte in block for byte in _NOT_WINDOWS_1252)
-        for line in lines:
+        for line in block.split(b"\n"):
             if not line.isascii():
                 if _is_utf8(line):
                     used += 1

@@ -34,3 +34,27 @@ class SpokenError(Exception):
     """
 
     exit_code: ExitCode = ExitCode.FAILED
+
+
+def printable(text: str) -> str:
+    r"""Write what a terminal would obey, such as a line break or an escape, as a code.
+
+    Parameters
+    ----------
+    text : str
+        What may have the names of files, headers and values in it.
+
+    Returns
+    -------
+    str
+        The text on one line.
+
+    Examples
+    --------
+    >>> print(printable("my\x1b[2J lines\n.csv"))
+    my\x1b[2J lines\n.csv
+    """
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )

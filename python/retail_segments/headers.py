@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 import yaml
@@ -27,6 +28,9 @@ _ATTRIBUTE_OF = {
     for header in headers
 }
 _OPTIONAL = frozenset({"description", "currency", "store"})
+# Of a file's headers, so many are shown, and so much of each.
+_SHOWN_HEADERS = 40
+_SHOWN_LETTERS = 60
 
 
 def find_attributes(
@@ -130,15 +134,15 @@ def check_mapping(mapping: Mapping[str, str]) -> None:
     for attribute, header in mapping.items():
         if attribute not in ATTRIBUTES:
             raise OptionError(
-                f"There is no attribute {attribute!r} to map a column to."
+                f"There is no attribute {_short(attribute)!r} to map a column to."
                 f"{_suggestion(attribute, ATTRIBUTES)} "
                 f"The attributes are {_listed(ATTRIBUTES)}."
             )
         other = attribute_of.setdefault(header, attribute)
         if other != attribute:
             raise OptionError(
-                f"The column {header!r} is mapped to both {other} and {attribute}. "
-                "Map it to one of them."
+                f"The column {_short(header)!r} is mapped to both {other} and "
+                f"{attribute}. Map it to one of them."
             )
 
 
@@ -170,7 +174,7 @@ def parse_column_options(options: Iterable[str]) -> dict[str, str]:
         attribute, equals, header = option.partition("=")
         if not (attribute and equals and header):
             raise OptionError(
-                f"--column {option} is not of the form ATTRIBUTE=HEADER, "
+                f"--column {_short(option)} is not of the form ATTRIBUTE=HEADER, "
                 "such as --column unit_price=Preis."
             )
         if attribute in mapping:
@@ -201,7 +205,8 @@ def read_columns_file(path: Path) -> dict[str, str]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise OptionError(f"Cannot read {path}: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    # A date or a number that is none is a ValueError; brackets may be nested too deep.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise OptionError(f"{path} is not YAML: {reason}.") from error
     columns = content.get("columns") if isinstance(content, dict) else None
@@ -224,7 +229,7 @@ def _missing_header(
     attribute: str, header: str, headers: Sequence[str], where: str
 ) -> str:
     return (
-        f"{where} has no column {header!r}, which is mapped to {attribute}."
+        f"{where} has no column {_short(header)!r}, which is mapped to {attribute}."
         f"{_suggestion(header, headers)} Its columns are {_listed(headers)}."
     )
 
@@ -240,9 +245,16 @@ def _missing_columns(missing: Sequence[str], headers: Sequence[str], where: str)
 
 
 def _suggestion(name: str, names: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, [text for text in names if text], n=3)
+    short = [_short(text) for text in islice(names, 1_000) if text]
+    close = difflib.get_close_matches(_short(name), short, n=3)
     return f" Did you mean {' or '.join(close)}?" if close else ""
 
 
 def _listed(names: Iterable[str]) -> str:
-    return ", ".join(name or "(blank)" for name in names)
+    texts = [_short(name) or "(blank)" for name in names]
+    more = len(texts) - _SHOWN_HEADERS
+    return ", ".join(texts[:_SHOWN_HEADERS]) + f" and {more:,} more" * (more > 0)
+
+
+def _short(name: str) -> str:
+    return name[:_SHOWN_LETTERS] + "..." * (len(name) > _SHOWN_LETTERS)

@@ -35,7 +35,7 @@ _READERS = {
     ".parquet": read_parquet,
 }
 _HASH_BLOCK = 1 << 22
-_MEMORY_LIMIT = "2GB"
+_MEMORY_LIMIT = "1GB"
 # More threads hold more row groups in memory than the limit has room for.
 _MAX_THREADS = 4
 _EXAMPLE_COUNT = 5
@@ -181,6 +181,11 @@ def _load_file(path: Path, settings: _Settings) -> LoadReport:
         with working_folder(settings.landing) as work:
             _keep_kinds_apart(settings)
             return _land(path, name, source_hash, work / target.stem, target, settings)
+    except duckdb.OutOfMemoryException as error:
+        raise LoadError(
+            f"{name} takes more memory than a load may have ({_MEMORY_LIMIT}): some of "
+            "its values are far too large. Shorten or leave out such columns."
+        ) from error
     except (OSError, duckdb.Error) as error:
         raise LoadError(f"{name} could not be loaded: {_reason(error)}.") from error
 
@@ -192,6 +197,10 @@ def _check_source(path: Path, name: str) -> None:
         )
     if not path.exists():
         raise OptionError(f"There is no file {path}. Check its name and folder.")
+    if not path.is_file():
+        raise OptionError(
+            f"{path} is a pipe or a device. Save what comes from it to a file first."
+        )
     if path.suffix.lower() not in _READERS:
         ending = f"ends in {path.suffix}" if path.suffix else "has no ending"
         raise LoadError(
@@ -238,7 +247,7 @@ def _land(
     with duckdb.connect(config=_engine_settings(written.parent)) as connection:
         delivery = _READERS[path.suffix.lower()](
             connection,
-            path,
+            _with_utf8_name(path, written.parent),
             mapping=settings.mapping,
             source_file=name,
             progress=settings.progress,
@@ -384,6 +393,17 @@ def _watched(
     finally:
         is_over.set()
         watcher.join()
+
+
+def _with_utf8_name(path: Path, work: Path) -> Path:
+    """Give a file a name that libraries can read, if its own is not utf-8."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        link = work / f"source{path.suffix.lower()}"
+        link.symlink_to(path.absolute())
+        return link
+    return path
 
 
 def _quiet(_what: str, _share: float | None) -> None:

@@ -12,6 +12,9 @@ from retail_segments.headers import resolve_columns
 from retail_segments.landing import LoadError
 from retail_segments.sql import file_pattern, identifier, literal
 
+# What DuckDB adds to a file's columns.
+_ROW_NUMBER = "file_row_number"
+
 
 def read_parquet(
     connection: duckdb.DuckDBPyConnection,
@@ -56,15 +59,20 @@ def read_parquet(
             f"{source_file} is not a Parquet file, or it is cut off. "
             "Write or copy it anew."
         ) from error
+    if _ROW_NUMBER in map(str.lower, headers):
+        raise LoadError(
+            f"{source_file} has a column {_ROW_NUMBER}, a name that is needed to tell "
+            "its rows apart. Rename or leave out that column."
+        )
     positions = resolve_columns(headers, mapping, source_file)
     place = literal(file_pattern(path.absolute()))
-    source = f"read_parquet({place}, hive_partitioning = false, file_row_number = true)"
+    source = f"read_parquet({place}, hive_partitioning = false, {_ROW_NUMBER} = true)"
     # Columns are matched by position: DuckDB renames those that differ only in case.
     names = [row[0] for row in connection.execute(f"describe from {source}").fetchall()]
     columns = {
         attribute: identifier(names[position])
         for attribute, position in positions.items()
     }
-    columns["source_row"] = "file_row_number + 1"
+    columns["source_row"] = f"{_ROW_NUMBER} + 1"
     connection.execute(delivered_view(source, columns, source_file=source_file))
     return Delivery()

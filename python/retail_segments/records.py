@@ -9,10 +9,16 @@ import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import TextIO
+
+from retail_segments.landing import LoadError
 
 # A quoted field may span this many lines; beyond, its quote is taken for a stray one.
 MAX_SPAN = 100
+# Characters of a line; MAX_SPAN of them fit into memory with room to spare.
+MAX_LINE = 1 << 20
 _BATCH_LINES = 50_000
+_BATCH_CHARACTERS = 1 << 24
 # What a decoder writes for bytes that it cannot read.
 _UNDECODED = "\ufffd"
 
@@ -46,8 +52,10 @@ class NumberedLines:
 
     Parameters
     ----------
-    text : iterator of str
+    text : TextIO
         The lines, each with its line break.
+    where : str, default "The file"
+        Its name, for messages.
 
     Attributes
     ----------
@@ -57,15 +65,48 @@ class NumberedLines:
         Number of the first of them, the file's first line being 1.
     """
 
-    def __init__(self, text: Iterator[str]) -> None:
+    def __init__(self, text: TextIO, where: str = "The file") -> None:
         self._text = text
+        self._where = where
         self.waiting: list[str] = []
         self.number = 1
 
     def wait_for(self, count: int) -> int:
-        """Have so many lines waiting, or all that are left, and count them."""
-        self.waiting += islice(self._text, max(0, count - len(self.waiting)))
+        """Have so many lines waiting, or all that are left, and count them.
+
+        Raises
+        ------
+        LoadError
+            If a line has more than 1,048,576 characters.
+        """
+        while len(self.waiting) < count and (line := self._next()):
+            self.waiting.append(line)
         return len(self.waiting)
+
+    def wait_for_batch(self) -> bool:
+        """Have a batch of lines waiting, and tell whether no more are left.
+
+        A batch is bounded in lines and in characters.
+        """
+        held = sum(map(len, self.waiting))
+        while line := self._next():
+            self.waiting.append(line)
+            held += len(line)
+            if len(self.waiting) >= _BATCH_LINES or (
+                held >= _BATCH_CHARACTERS and len(self.waiting) >= 2 * MAX_SPAN
+            ):
+                return False
+        return True
+
+    def _next(self) -> str:
+        line = self._text.readline(MAX_LINE + 1)
+        if len(line) > MAX_LINE:
+            raise LoadError(
+                f"{self._where} has more than {MAX_LINE:,} characters without a line "
+                f"break from line {self.number + len(self.waiting):,} on, so it is no "
+                "table of invoice lines. Save or copy it anew as csv."
+            )
+        return line
 
     def take(self, count: int) -> None:
         """Have done with so many lines."""
@@ -101,7 +142,7 @@ def split_records(
     splitter = _Splitter(delimiter, width, has_invalid_bytes)
     at_end = False
     while not at_end:
-        at_end = lines.wait_for(_BATCH_LINES) < _BATCH_LINES
+        at_end = lines.wait_for_batch()
         # A record that begins near the end may need lines that are still to come.
         limit = len(lines.waiting) - (0 if at_end else MAX_SPAN)
         records, used = splitter.split(lines.waiting, lines.number, limit)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
-import fastexcel
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,20 +18,11 @@ from retail_segments.delivery import (
 )
 from retail_segments.headers import resolve_columns
 from retail_segments.landing import ATTRIBUTES, LoadError
+from retail_segments.workbook_cells import check_archive, read_sheets
 
 _OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 # Names in an OLE container's directory are utf-16.
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
-# What Excel shows in place of a value that it cannot compute.
-_CELL_ERRORS = {
-    "Div0": "#DIV/0!",
-    "NA": "#N/A",
-    "Name": "#NAME?",
-    "Null": "#NULL!",
-    "Num": "#NUM!",
-    "Ref": "#REF!",
-    "Value": "#VALUE!",
-}
 _DAY_ZERO_1900 = "1899-12-30"
 _DAY_ZERO_1904 = "1904-01-01"
 
@@ -76,32 +66,30 @@ def read_spreadsheet(
         sheet's header lacks a needed column.
     """
     _refuse_other_formats(path, source_file)
-    tables: list[pa.Table] = []
+    properties = check_archive(path, source_file)
+    # A table of DuckDB's own, which it can spill.
+    columns = ", ".join(f"{name} varchar" for name in (*ATTRIBUTES, "source_file"))
+    connection.execute(f"create temp table sheets ({columns}, source_row bigint)")
+    has_header = False
     blank_row_count = 0
-    try:
-        workbook = fastexcel.read_excel(path)
-        names = workbook.sheet_names
-        for number, name in enumerate(names):
-            progress("reading", number / len(names))
-            cells = _read_cells(workbook, name)
-            table, blank = _read_sheet(cells, mapping, f"{source_file}#{name}")
-            tables += table
+    for sheet in read_sheets(path, source_file):
+        progress("reading", sheet.share)
+        where = f"{source_file}#{sheet.name}"
+        lines, blank = _read_sheet(sheet.cells, mapping, where)
+        if lines is not None:
+            connection.register("sheet", lines)
+            connection.execute("insert into sheets from sheet")
+            connection.unregister("sheet")
+            has_header = True
             blank_row_count += blank
-    except fastexcel.FastExcelError as error:
-        reason = " ".join(str(error).split("\n")[0].split())
-        raise LoadError(
-            f"{source_file} cannot be read as a workbook ({reason}). "
-            "Open it in a spreadsheet program and save it anew as .xlsx."
-        ) from error
-    if not tables:
+    if not has_header:
         raise LoadError(
             f"{source_file} has no sheet with a header: all of its sheets are empty."
         )
-    connection.register("sheets", pa.concat_tables(tables))
-    columns = {name: name for name in tables[0].column_names}
-    connection.execute(delivered_view("sheets", columns))
+    names = (*ATTRIBUTES, "source_file", "source_row")
+    connection.execute(delivered_view("sheets", {name: name for name in names}))
     return Delivery(
-        notes=blank_rows_note(blank_row_count), excel_day_zero=_day_zero(path)
+        notes=blank_rows_note(blank_row_count), excel_day_zero=_day_zero(properties)
     )
 
 
@@ -125,49 +113,22 @@ def _refuse_other_formats(path: Path, where: str) -> None:
             f"{where} is not an Excel workbook, or it is cut off: it should be a zip "
             "archive. Save or copy it anew as .xlsx."
         )
-    with zipfile.ZipFile(path) as archive:
-        if "xl/workbook.xml" not in archive.namelist():
-            raise LoadError(
-                f"{where} is a zip archive but not an Excel workbook: it has no "
-                "xl/workbook.xml. If it is packed, unpack it first."
-            )
 
 
-def _day_zero(path: Path) -> str:
+def _day_zero(properties: bytes) -> str:
     """Read from which day the workbook counts its days."""
-    with zipfile.ZipFile(path) as archive:
-        properties = archive.read("xl/workbook.xml")
     counts_from_1904 = re.search(rb'date1904\s*=\s*["\'](1|true)["\']', properties)
     return _DAY_ZERO_1904 if counts_from_1904 else _DAY_ZERO_1900
 
 
-def _read_cells(workbook: fastexcel.ExcelReader, name: str) -> pa.Table:
-    """Read all cells of a sheet as text, from its first row on."""
-    sheet = workbook.load_sheet(name, header_row=None, skip_rows=0, dtypes="string")
-    cells, errors = sheet.to_arrow_with_errors()
-    table = pa.table(cells.columns, names=[str(i) for i in range(cells.num_columns)])
-    replaced: dict[int, list[tuple[int, str]]] = {}
-    for error in errors.errors if errors else []:
-        row, column = error.offset_position
-        found = re.search(r"Error\((\w+)\)", error.detail)
-        shown = _CELL_ERRORS.get(found[1], "#ERROR!") if found else "#ERROR!"
-        replaced.setdefault(column, []).append((row, shown))
-    for column, values in replaced.items():
-        texts = table.column(column).to_pylist()
-        for row, shown in values:
-            texts[row] = shown
-        table = table.set_column(column, str(column), pa.array(texts, pa.string()))
-    return table
-
-
 def _read_sheet(
     cells: pa.Table, mapping: Mapping[str, str], where: str
-) -> tuple[list[pa.Table], int]:
+) -> tuple[pa.Table | None, int]:
     """Find the sheet's columns; no table if it is empty. Counts blank rows between."""
     is_filled = _filled_rows(cells)
     filled = pc.indices_nonzero(is_filled).to_pylist()
     if not filled:
-        return [], 0
+        return None, 0
     header = filled[0]
     headers = [(column[header].as_py() or "").strip() for column in cells.itercolumns()]
     positions = resolve_columns(headers, mapping, where)
@@ -179,7 +140,7 @@ def _read_sheet(
     columns["source_file"] = pa.repeat(pa.scalar(where), cells.num_rows)
     columns["source_row"] = pa.array(range(1, cells.num_rows + 1), pa.int64())
     lines = pa.table(columns).filter(is_filled).slice(1)
-    return [lines], filled[-1] - header + 1 - len(filled)
+    return lines, filled[-1] - header + 1 - len(filled)
 
 
 def _filled_rows(cells: pa.Table) -> pa.Array:

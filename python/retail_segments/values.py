@@ -189,7 +189,8 @@ def _quantity_sql(number: str) -> str:
     # A cast alone would round 1.5 to 2.
     return (
         f"case when {number} = trunc({number}) "
-        f"and {number} between -{_MAX_QUANTITY} and {_MAX_QUANTITY} "
+        # A decimal of 38 places has no room for the limits, but its whole part has.
+        f"and trunc({number}) between -{_MAX_QUANTITY} and {_MAX_QUANTITY} "
         f"then try_cast({number} as bigint) end"
     )
 
@@ -205,8 +206,13 @@ def _rounded_prices(number: str, duckdb_type: str) -> str:
     precision = 2.0**-53 if duckdb_type == "DOUBLE" else 0.0
     noise = f"({_PRICE_NOISE!r} + abs(cast({number} as double)) * {precision!r})"
     price = _price_sql(number)
+    difference = f"abs(cast({number} - {price} as double))"
+    if duckdb_type.startswith("DECIMAL"):
+        # 0.99999 may be of a type that has no room for 1.
+        fitting = f"try_cast({price} as {duckdb_type})"
+        difference = f"coalesce(abs(cast({number} - {fitting} as double)), 1)"
     return query(
-        "count(*)", "delivered", f"abs(cast({number} - {price} as double)) > {noise}"
+        "count(*)", "delivered", f"{price} is not null and {difference} > {noise}"
     )
 
 

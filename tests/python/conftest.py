@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -87,10 +88,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the figures that tests recorded; workers cannot print them themselves."""
-    for report in terminalreporter.getreports("passed"):
-        for name, value in report.user_properties:
-            terminalreporter.write_line(f"{name}: {value:.3f}")
+    """Print the figures that tests recorded; workers cannot print them themselves.
+
+    What several tests count by one name is added up.
+    """
+    counts: Counter[str] = Counter()
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            for name, value in report.user_properties:
+                if isinstance(value, int):
+                    counts[name] += value
+                else:
+                    terminalreporter.write_line(f"{name}: {value:.3f}")
+    for name, count in counts.items():
+        terminalreporter.write_line(f"{name}: {count:,}")
 
 
 def run_dbt(

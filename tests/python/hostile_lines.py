@@ -14,6 +14,48 @@ NAMES = [
     "&lt;b&gt; &amp; 'quotes' \"both\"",
 ]
 CUSTOMER = "Kunde-"
+# What guests' invoices and products are called.
+IDS = [
+    "5' or '1'='1",
+    '6"; drop table marts.dim_customers; --',
+    "7\n8\r\n9",
+    "8{{ 7 * 7 }}{% do x %}",
+    "9\x00\x1b[2J",
+    "../../etc/passwd",
+    "$(touch CANARY)`x`",
+    "\u202e\u200b\ufeff",
+    "%s%n\\",
+    "N" * 5_000,
+]
+# At and beyond what is read, and why it is set aside, if it is.
+LIMITS = [
+    {"quantity": 2**31 - 1, "unit_price": Decimal("4.6566"), "reason": None},
+    {"quantity": 1, "unit_price": Decimal("9999999999.9999"), "reason": None},
+    {"quantity": 1, "unit_price": Decimal("0.0001"), "reason": None},
+    {
+        "quantity": 2**31 - 1,
+        "unit_price": Decimal("9999999999.9999"),
+        "reason": "amount_out_of_range",
+    },
+    {
+        "quantity": 10**6,
+        "unit_price": Decimal(10**4),
+        "reason": "amount_out_of_range",
+    },
+    {"quantity": 2**63 - 1, "reason": "unreadable_quantity"},
+    {"quantity": -(2**31), "reason": "unreadable_quantity"},
+    {"unit_price": Decimal(10**10), "reason": "unreadable_unit_price"},
+    {"unit_price": Decimal("-0.0"), "reason": "non_positive_price"},
+    {"quantity": 0, "reason": "zero_quantity"},
+    {
+        "invoice_date": datetime.datetime(1899, 12, 31),
+        "reason": "unreadable_invoice_date",
+    },
+    {
+        "invoice_date": datetime.datetime(9999, 12, 31, 23, 59, 59),
+        "reason": "unreadable_invoice_date",
+    },
+]
 
 
 def hostile_lines():
@@ -30,7 +72,24 @@ def hostile_lines():
         {**line, "invoice_no": f"C{line['invoice_no']}", "quantity": -line["quantity"]}
         for line in own[:3]
     ]
-    return own + shared + returned
+    return own + shared + returned + _extremes()
+
+
+def without_reason(line):
+    return {name: value for name, value in line.items() if name != "reason"}
+
+
+def _extremes():
+    """Let guests buy under ids that are attacks, and at the limits of what fits."""
+    guest = {**_line("1", 1, 1, 0, NAMES[0]), "customer_id": None}
+    ids = [{**guest, "invoice_no": text} for text in IDS]
+    # Set aside, so that they make no products.
+    ids += [{**guest, "stock_code": text, "quantity": 0} for text in IDS]
+    limits = [
+        {**guest, "invoice_no": f"LIMIT{place}", **without_reason(line)}
+        for place, line in enumerate(LIMITS)
+    ]
+    return ids + limits
 
 
 def _line(number, customer, week, place, name):

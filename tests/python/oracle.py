@@ -20,7 +20,7 @@ Row = Mapping[str, Any]
 
 LARGEST_QUANTITY = 2_147_483_647
 PRICE_LIMIT = 10**10
-AMOUNT_LIMIT = 10**14
+AMOUNT_LIMIT = 10**10
 FIRST_YEAR, LAST_YEAR = 1990, 2100
 
 # Reasons that hang on the line alone, and so hold for every copy of it.

@@ -148,7 +148,7 @@ def test_every_line_is_a_record_or_its_text_or_blank(parts, newline, width):
     lines = io.StringIO(text, newline="").readlines()
     seen = set()
     for batch in records.split_records(
-        records.NumberedLines(iter(lines)),
+        records.NumberedLines(io.StringIO(text, newline="")),
         delimiter=",",
         width=width,
         has_invalid_bytes="\ufffd" in text,

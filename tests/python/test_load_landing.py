@@ -233,6 +233,25 @@ def test_the_command_takes_columns_from_file_and_options():
     assert "columns: {invoice_no: HEADER, unit_price: HEADER}" in run("b.csv").stderr
 
 
+@pytest.mark.parametrize(
+    "text", ["columns: 2011-99-99", "[" * 5_000, "columns: " + "9" * 5_000]
+)
+def test_the_command_says_that_a_columns_file_is_none(text):
+    write_csv(Path("a.csv"), [LINE])
+    Path("columns.yml").write_text(text)
+    result = run("a.csv")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: columns.yml ")
+
+
+def test_the_command_writes_control_characters_as_codes():
+    Path("a\x1b[2J\n.csv").write_text("no,\x1b[31mheader\n1,2\n")
+    said = run("a\x1b[2J\n.csv").stderr
+    assert said.startswith(r"Error: a\x1b[2J\n.csv has no column")
+    assert said.endswith("\n")
+    assert said[:-1].isprintable()
+
+
 def test_the_command_passes_its_settings_on():
     write_csv(Path("a.csv"), [line(InvoiceDate="01|02|2011"), line(InvoiceDate="?")])
     options = ["--date-format", "%d|%m|%Y", "--max-unreadable", "0.5"]

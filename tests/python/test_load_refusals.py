@@ -97,6 +97,38 @@ def test_what_is_no_parquet_is_said_to_be_none(is_cut):
         load_one(path)
 
 
+def test_a_column_of_the_name_that_numbers_rows_is_refused():
+    columns = typed_columns([TYPED_LINE]) | {"File_Row_Number": pa.array([7])}
+    path = write_parquet(Path("a.parquet"), columns)
+    with pytest.raises(LoadError, match="has a column file_row_number"):
+        load_one(path)
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx", "parquet"])
+def test_a_name_that_is_not_utf_8_keeps_no_file_from_landing(kind):
+    path = Path(f"a\udcff.{kind}")
+    if kind == "csv":
+        write_csv(path, [LINE])
+    elif kind == "xlsx":
+        write_xlsx(Path("plain.xlsx"), {"A": [HEADERS, TYPED_LINE]}).rename(path)
+    else:
+        write_parquet(Path("plain.parquet"), typed_columns([TYPED_LINE])).rename(path)
+    assert load_one(path).source_file == f"a?.{kind}"
+    assert landed("quantity") == [(6,)]
+
+
+def test_a_pipe_is_not_waited_for():
+    os.mkfifo("a.csv")
+    with pytest.raises(LoadError, match=r"a\.csv is a pipe or a device"):
+        load_one(Path("a.csv"))
+
+
+def test_a_line_without_an_end_is_refused():
+    path = write_csv(Path("a.csv"), [LINE, line(Description="W" * (1 << 20))])
+    with pytest.raises(LoadError, match="without a line break from line 3 on"):
+        load_one(path)
+
+
 def test_damaged_parquet_pages_are_refused_in_one_sentence():
     path = write_parquet(Path("a.parquet"), typed_columns([TYPED_LINE] * 99))
     content = bytearray(path.read_bytes())

@@ -165,6 +165,21 @@ def test_quantities_of_any_parquet_type_are_read_or_kept(values, expected):
     ]
 
 
+def test_decimals_without_room_for_whole_numbers_are_read():
+    digits = pa.array(["0." + "9" * 38, "0", "0.5"]).cast(pa.decimal128(38, 38))
+    columns = typed_columns([TYPED_LINE] * 3) | {
+        "Quantity": digits,
+        "UnitPrice": digits,
+    }
+    report = load_one(write_parquet(Path("a.parquet"), columns), max_unreadable=1)
+    assert landed("quantity, raw_quantity is null, unit_price") == [
+        (None, False, Decimal(1)),
+        (0, True, Decimal(0)),
+        (None, False, Decimal("0.5")),
+    ]
+    assert "1 price had more than four decimals and was rounded." in report.notes
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [

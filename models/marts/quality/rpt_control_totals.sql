@@ -65,9 +65,13 @@ delivered as (
 
     select
         count(*) as line_count,
-        sum(try_cast(
-            cast(quantity as decimal(19, 0)) * unit_price as decimal(18, 4)
-        )) as line_amount
+        sum(
+            case
+                when
+                    abs(cast(quantity as decimal(19, 0)) * unit_price) < 10000000000
+                    then cast(quantity as decimal(19, 0)) * unit_price
+            end
+        ) as line_amount
 
     from {{ ref('stg_online_retail__lines') }}
 

@@ -166,10 +166,15 @@ final as (
         -- measures
         quantity,
         unit_price,
-        -- 19 digits, so that the product has room to be found too large.
-        try_cast(
-            cast(quantity as decimal(19, 0)) * unit_price as decimal(18, 4)
-        ) as line_amount,
+        -- 19 digits, so that the product has room to be found too large. What is summed
+        -- up in the marts has room for ten thousand lines just below the limit.
+        case
+            when
+                abs(cast(quantity as decimal(19, 0)) * unit_price) < 10000000000
+                then cast(
+                    cast(quantity as decimal(19, 0)) * unit_price as decimal(18, 4)
+                )
+        end as line_amount,
 
         -- flags
         coalesce(invoice_number like 'C%', false) as is_cancellation,
