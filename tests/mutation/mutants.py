@@ -176,7 +176,8 @@ def changes(node: exp.Expression) -> Iterator[tuple[str, str, Change]]:
 def _swaps(node: exp.Expression) -> Iterator[tuple[str, str, Change]]:
     for kind, pairs in SWAPS.items():
         for old, new in pairs:
-            if type(node) is old:
+            # Multiplied by one is divided by one.
+            if type(node) is old and not _is_one(node.expression):
                 yield kind, f"to {new.__name__}", _retype(new)
 
 
@@ -224,7 +225,8 @@ def _aggregates(node: exp.Expression) -> Iterator[tuple[str, str, Change]]:
 def _windows(node: exp.Expression) -> Iterator[tuple[str, str, Change]]:
     if isinstance(node, exp.Ordered):
         order = node.parent
-        yield "window", "turn", lambda n: n.set("desc", not n.args.get("desc"))
+        if not _is_median(order):
+            yield "window", "turn", lambda n: n.set("desc", not n.args.get("desc"))
         if order is not None and len(order.expressions) > 1:
             yield "window", "drop order", lambda n: n.pop()
     if isinstance(node.parent, exp.Window) and node.arg_key == "partition_by":
@@ -248,7 +250,9 @@ def _cases(node: exp.Expression) -> Iterator[tuple[str, str, Change]]:
 
 
 def _nulls(node: exp.Expression) -> Iterator[tuple[str, str, Change]]:
-    if isinstance(node, exp.Coalesce):
+    # DuckDB's concat leaves nulls out by itself.
+    is_text = isinstance(node.parent, exp.Concat) and write(node).endswith(", '')")
+    if isinstance(node, exp.Coalesce) and not is_text:
         yield "coalesce", "drop default", lambda n: n.replace(n.this.copy())
     if isinstance(node, exp.Nullif):
         yield "null", "drop nullif", lambda n: n.replace(n.this.copy())
@@ -259,7 +263,12 @@ def _nulls(node: exp.Expression) -> Iterator[tuple[str, str, Change]]:
 
 
 def _sets(node: exp.Expression) -> Iterator[tuple[str, str, Change]]:
-    if isinstance(node, exp.Union) and not node.args.get("distinct"):
+    # Rows of constants are few, and each differs from the others.
+    if (
+        isinstance(node, exp.Union)
+        and not node.args.get("distinct")
+        and any(select.args.get("from_") for select in node.find_all(exp.Select))
+    ):
         yield "union", "to union", lambda n: n.set("distinct", True)
     if isinstance(node, exp.Select) and node.args.get("distinct"):
         yield "distinct", "drop distinct", lambda n: n.set("distinct", None)
@@ -269,8 +278,22 @@ def _constants(node: exp.Expression) -> Iterator[tuple[str, str, Change]]:
     if not isinstance(node, exp.Literal) or node.is_string:
         return
     beside = node.parent
+    # Another hash tells rows apart as well.
+    if isinstance(beside, exp.BitwiseRightShift):
+        return
     bounds = isinstance(beside, (*COMPARISONS, exp.Limit))
     yield "boundary" if bounds else "constant", "plus 1", _plus_one
+
+
+def _is_one(node: exp.Expression | None) -> bool:
+    return isinstance(node, exp.Literal) and not node.is_string and float(node.this) == 1
+
+
+def _is_median(order: exp.Expression | None) -> bool:
+    """Say whether the order is that of a median, which is the same from both ends."""
+    whole = order.parent if order is not None else None
+    is_quantile = isinstance(whole, exp.WithinGroup | exp.PercentileCont)
+    return is_quantile and "0.5" in write(whole)
 
 
 def _retype(new: type[exp.Expression]) -> Change:

@@ -12,7 +12,7 @@ from mutants import mutants_of
 from report import Result, print_report, write_report
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
-from shop import build_shop
+from shop import build_shop, run_unit_tests
 from trials import Trials
 
 PROJECT = Path(__file__).parents[2]
@@ -31,9 +31,10 @@ def main() -> int:
         folder.mkdir(parents=True)
         console.print("A small shop is built, and the unit tests run: two minutes.")
         build_shop(folder)
-    elif not (folder / "unit").exists():
+    elif not (folder / "build").exists():
         console.print(f"--built: there is no build in {folder}. Leave the option out.")
         return 2
+    run_unit_tests(folder, settings.models or [])
     trials = Trials(folder)
     red = list(trials.check())
     if red:
@@ -96,7 +97,7 @@ def _settings() -> argparse.Namespace:
         "--most", type=int, default=MOST, help=f"mutants of a model at most ({MOST})"
     )
     parser.add_argument(
-        "--built", action="store_true", help="on the build of the run before"
+        "--built", action="store_true", help="on the warehouse of the run before: unit tests alone are read anew"
     )
     parser.add_argument(
         "--folder", type=Path, default=FOLDER, help="where to build (target/mutation)"
