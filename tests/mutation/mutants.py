@@ -278,8 +278,10 @@ def _constants(node: exp.Expression) -> Iterator[tuple[str, str, Change]]:
     if not isinstance(node, exp.Literal) or node.is_string:
         return
     beside = node.parent
-    # Another hash tells rows apart as well.
-    if isinstance(beside, exp.BitwiseRightShift):
+    # Another hash tells rows apart as well, and what is counted is no matter.
+    case = beside.parent if isinstance(beside, exp.If) else None
+    is_counted = isinstance(case, exp.Case) and isinstance(case.parent, exp.Count)
+    if isinstance(beside, exp.BitwiseRightShift) or is_counted:
         return
     bounds = isinstance(beside, (*COMPARISONS, exp.Limit))
     yield "boundary" if bounds else "constant", "plus 1", _plus_one
