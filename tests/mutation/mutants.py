@@ -225,7 +225,7 @@ def _aggregates(node: exp.Expression) -> Iterator[tuple[str, str, Change]]:
 def _windows(node: exp.Expression) -> Iterator[tuple[str, str, Change]]:
     if isinstance(node, exp.Ordered):
         order = node.parent
-        if not _is_median(order):
+        if not _is_median(order) and not _is_centred(order):
             yield "window", "turn", lambda n: n.set("desc", not n.args.get("desc"))
         if order is not None and len(order.expressions) > 1:
             yield "window", "drop order", lambda n: n.pop()
@@ -296,6 +296,12 @@ def _is_median(order: exp.Expression | None) -> bool:
     whole = order.parent if order is not None else None
     is_quantile = isinstance(whole, exp.WithinGroup | exp.PercentileCont)
     return is_quantile and "0.5" in write(whole)
+
+
+def _is_centred(order: exp.Expression | None) -> bool:
+    """Say whether a window reaches as far back as ahead: its order has no direction."""
+    spec = order.parent.args.get("spec") if order is not None and order.parent else None
+    return spec is not None and spec.args.get("start") == spec.args.get("end")
 
 
 def _retype(new: type[exp.Expression]) -> Change:
