@@ -1,4 +1,4 @@
-"""What the mutants came to: by model, in all, and the survivors with the reason each."""
+"""What the mutants came to: by model, in all, and the survivors with their reasons."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,11 +18,12 @@ Reasons = Mapping[str, Mapping[str, str]]
 
 INTRODUCTION = """# Mutants: what the tests would not notice
 
-`make mutate` makes one wrong change at a time to the SQL of every model: a comparison, a
-join, a filter, a constant, the order of a window. It then runs the unit tests of the
+`make mutate` makes one wrong change at a time to the SQL of every model: a comparison,
+a join, a filter, a constant, the order of a window. It then runs the unit tests of the
 model and the data tests of all that reads it. A mutant is killed when one of them turns
-red; a survivor is a mistake that nobody would be told of, unless its reason says that it
-is none. Written by `make mutate`; the reasons are kept in `tests/mutation/reasons.yml`.
+red; a survivor is a mistake that no test would tell of, unless its reason says that it
+is none. A model without mutants only picks columns. Written by `make mutate`; the
+reasons are kept in `tests/mutation/reasons.yml`.
 
 """
 
@@ -75,7 +76,9 @@ def print_report(
         if not result.is_killed and not result.reason(reasons)
     ]
     if unexplained:
-        console.print("\nSurvivors without a reason, as tests/mutation/reasons.yml has it:")
+        console.print(
+            "\nSurvivors without a reason, as tests/mutation/reasons.yml has it:"
+        )
         by_model: dict[str, dict[str, str]] = {}
         for result in unexplained:
             by_model.setdefault(result.mutant.model, {})[result.mutant.text] = "?"

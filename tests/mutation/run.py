@@ -1,4 +1,4 @@
-"""Try the tests: does a wrong SQL model turn one red? `make mutate`, docs/mutants.md."""
+"""Does a wrong SQL model turn a test red? `make mutate`, docs/mutants.md."""
 
 import argparse
 import json
@@ -97,7 +97,9 @@ def _settings() -> argparse.Namespace:
         "--most", type=int, default=MOST, help=f"mutants of a model at most ({MOST})"
     )
     parser.add_argument(
-        "--built", action="store_true", help="on the warehouse of the run before: unit tests alone are read anew"
+        "--built",
+        action="store_true",
+        help="on the warehouse of the run before; unit tests alone are read anew",
     )
     parser.add_argument(
         "--folder", type=Path, default=FOLDER, help="where to build (target/mutation)"

@@ -71,7 +71,8 @@ def build_shop(folder: Path) -> None:
         The build fails as it is, without any mutant.
     """
     lines = [
-        {**line, "invoice_date": _later(line["invoice_date"])} for line in hostile_lines()
+        {**line, "invoice_date": _later(line["invoice_date"])}
+        for line in hostile_lines()
     ]
     flawed = [{**LINE, **flaw} for flaw in FLAWS]
     landing = write_landing(folder / "landing", lines + flawed)
@@ -95,7 +96,11 @@ def run_unit_tests(folder: Path, models: Sequence[str]) -> None:
 
 def _run(folder: Path, name: str, arguments: list[str]) -> None:
     done = run_dbt(
-        [*arguments, "--warn-error-options", '{"error": "all", "silence": ["NoNodesForSelectionCriteria"]}'],
+        [
+            *arguments,
+            "--warn-error-options",
+            '{"error": "all", "silence": ["NoNodesForSelectionCriteria"]}',
+        ],
         folder=folder / name,
         landing=folder / "landing",
         warehouse=folder / "warehouse.duckdb",

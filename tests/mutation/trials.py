@@ -1,8 +1,8 @@
 """What dbt would find of a mutant, without starting dbt: unit tests, then gates.
 
-The unit tests' given rows become tables once, and a mutant is run on them. For the gates,
-the mutant's table replaces the model's in a warehouse in memory, what reads it is made
-anew, and the gates that read a changed table run; then all is rolled back.
+The unit tests' given rows become tables once, and a mutant is run on them. For the
+gates, the mutant's table replaces the model's in a warehouse in memory, what reads it
+is made anew, and the gates that read a changed table run; then all is rolled back.
 """
 
 import json
@@ -39,7 +39,7 @@ class ModelError(Exception):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a mutant: invalid, unit, data, timeout or survived, and by what."""
+    """What became of a mutant: invalid, unit, data, timeout, survived; and by what."""
 
     outcome: str
     by: str = ""
@@ -47,7 +47,7 @@ class Verdict:
 
 @dataclass
 class UnitTest:
-    """A unit test of a model: its given tables lie in the schema, its tree is mutated."""
+    """A unit test: its given tables lie in the schema, and its tree is mutated."""
 
     name: str
     schema: str
@@ -61,9 +61,7 @@ class Trials:
     """The warehouse in memory, and all tests of it."""
 
     def __init__(self, folder: Path) -> None:
-        self._nodes = json.loads(
-            (folder / "build" / "target" / "manifest.json").read_text("utf-8")
-        )["nodes"]
+        self._nodes = _json(folder / "build" / "target" / "manifest.json")["nodes"]
         # One thread adds numbers up in one order.
         self._connection = duckdb.connect(config={"threads": 1, "memory_limit": "3GB"})
         run = self._connection.execute
@@ -175,9 +173,11 @@ class Trials:
                     if self._print(self._relation(key)) != self._prints[key]:
                         changed.add(key)
                         waiting += set(self._gates.get(key, [])) - set(waiting)
-            # A gate waits until all that it reads is made anew: old and new would differ.
+            # A gate waits until all that it reads is made anew: old and new differ.
             moving = {
-                other for other in behind[number + 1 :] if self._ancestors[other] & changed
+                other
+                for other in behind[number + 1 :]
+                if self._ancestors[other] & changed
             }
             ready = [gate for gate in waiting if not self._reads(gate) & moving]
             waiting = [gate for gate in waiting if gate not in ready]
@@ -216,7 +216,7 @@ class Trials:
     def _remake_by_python(self, key: str) -> None:
         """Run a Python model as dbt-duckdb does, on the same connection."""
         names: dict[str, Any] = {}
-        exec(self._nodes[key]["compiled_code"], names)  # noqa: S102
+        exec(self._nodes[key]["compiled_code"], names)
         dbt = names["dbtObj"](self._connection.table)
         try:
             made = names["model"](dbt, self._connection)
@@ -269,8 +269,12 @@ class Trials:
         return [key for key in order if key in parents]
 
     def _read_unit_tests(self, target: Path) -> dict[str, list[UnitTest]]:
-        results = json.loads((target / "run_results.json").read_text("utf-8"))["results"]
-        described = json.loads((target / "manifest.json").read_text("utf-8"))["unit_tests"]
+        results = json.loads((target / "run_results.json").read_text("utf-8"))[
+            "results"
+        ]
+        described = json.loads((target / "manifest.json").read_text("utf-8"))[
+            "unit_tests"
+        ]
         whole = {path.stem: path for path in (target / "run").rglob("*.sql")}
         found: dict[str, list[UnitTest]] = {}
         trees = {model: parse(self.sql(model)) for model in self.models}
@@ -309,8 +313,7 @@ class Trials:
         self._connection.execute(f"use {test.schema}")
         with self._at_most():
             rows = self._connection.execute(f"select {names} from ({sql}) actual")
-            found = Counter(rows.fetchall())
-        return found
+            return Counter(rows.fetchall())
 
     @contextmanager
     def _at_most(self) -> Iterator[None]:
@@ -321,3 +324,7 @@ class Trials:
             yield
         finally:
             timer.cancel()
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))

@@ -42,8 +42,8 @@ select *
 from rates
 
 where
-    retention_low > retention_rate
-    or retention_high < retention_rate
+    retention_low > retention_rate + 1e-9
+    or retention_high < retention_rate - 1e-9
     or abs(
         n * power(retention_rate - retention_low, 2)
         - {{ z }} * {{ z }} * retention_low * (1 - retention_low)
