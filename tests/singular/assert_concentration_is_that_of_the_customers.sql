@@ -46,7 +46,9 @@ percentiles as (
 
     from {{ ref('rpt_revenue_concentration') }}
 
-    where percentile % 10 = 1
+    where
+        percentile % 10 = 1
+        or percentile in (0, 100)
 
 ),
 
@@ -92,7 +94,9 @@ where
     or (
         totals.total_amount > 0
         and (
-            abs(
+            percentiles.best_amount_share is null
+            or percentiles.lowest_amount_share is null
+            or abs(
                 percentiles.best_amount_share
                 - parts.best_amount / totals.total_amount
             ) > 1e-9
