@@ -46,10 +46,7 @@ def main() -> int:
         console.print(f"No SQL model is called {', '.join(strangers)}.")
         return 2
     most = None if settings.all else settings.most
-    results = _try_all(trials, models, most=most, console=console)
-    (folder / "results.json").write_text(
-        json.dumps([result.as_dict() for result in results], indent=1), "utf-8"
-    )
+    results = _try_all(trials, models, most=most, console=console, folder=folder)
     reasons = yaml.safe_load(REASONS.read_text("utf-8")) or {}
     is_whole = not (settings.models or settings.all or settings.most != MOST)
     if is_whole:
@@ -58,7 +55,12 @@ def main() -> int:
 
 
 def _try_all(
-    trials: Trials, models: list[str], *, most: int | None, console: Console
+    trials: Trials,
+    models: list[str],
+    *,
+    most: int | None,
+    console: Console,
+    folder: Path,
 ) -> list[Result]:
     results = []
     words = TextColumn("{task.description}")
@@ -79,6 +81,10 @@ def _try_all(
                 if verdict.outcome != "invalid":
                     tried.append(Result(mutant, verdict))
             results += tried
+            # So far, should the run be stopped.
+            (folder / "results.json").write_text(
+                json.dumps([result.as_dict() for result in results], indent=1), "utf-8"
+            )
             progress.advance(task)
             found = sum(result.is_killed for result in tried)
             if not console.is_terminal:
