@@ -1,7 +1,7 @@
 # `make build` and `make test` are all that most people need; `make help` lists the rest.
 .DEFAULT_GOAL := help
 .PHONY: help env env-dev env-examples env-report env-export env-spark
-.PHONY: build report export test test-bi test-examples test-histories
+.PHONY: build report export test test-bi test-examples test-histories mutate
 .PHONY: test-hostile test-kills test-spark spark-up spark-down
 .PHONY: lint format audit bench picture dictionary docs clean
 
@@ -35,6 +35,7 @@ help:
 	@echo 'make test-histories             200 random histories: daily builds equal full ones'
 	@echo 'make test-hostile               10,000 made-up hostile files: no traceback'
 	@echo 'make test-kills                 commands killed, disks full, clocks wrong'
+	@echo 'make mutate                     is a wrong SQL model noticed? docs/mutants.md'
 	@echo 'make test-examples              run all of examples/, Dagster and Airflow too'
 	@echo 'make test-bi                    a chart in Superset, on the extracts'
 	@echo 'make format                     format Python and SQL'
@@ -89,6 +90,9 @@ test-hostile: env-dev
 
 test-kills: env-dev
 	$(RUN)pytest --numprocesses 2 tests/kills
+
+mutate: env-dev
+	$(RUN)python tests/mutation/run.py
 
 lint: env-dev
 	$(UV) lock --check

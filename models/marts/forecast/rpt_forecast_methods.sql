@@ -187,7 +187,7 @@ judged as (
                 and compared.all_origin_count >= {{ smallest_origin_count }}
                 and (
                     compared.is_baseline
-                    or compared.loss < baselines.loss
+                    or coalesce(compared.loss < baselines.loss, false)
                 )
             )
             -- With too few origins to tell, the simplest is used.
