@@ -12,7 +12,7 @@ import signal
 import time
 
 import pytest
-from shop import Shop, differing, open_shop
+from disturbed_shop import Shop, differing, open_shop
 
 KILLS = {"load": 12, "build": 16, "report": 12, "export": 12, "forget": 4}
 # Of the time that the command takes undisturbed: what comes after it has ended is none.
