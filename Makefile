@@ -1,7 +1,7 @@
 # `make build` and `make test` are all that most people need; `make help` lists the rest.
 .DEFAULT_GOAL := help
 .PHONY: help env env-dev env-examples env-report env-export env-spark
-.PHONY: build report export test test-bi test-examples test-histories
+.PHONY: build report export test test-bi test-examples test-faults test-histories
 .PHONY: test-spark spark-up spark-down lint format audit bench picture dictionary docs clean
 
 PYTHON ?= python3
@@ -32,6 +32,7 @@ help:
 	@echo 'make export                     extracts of the last build for BI tools: export/'
 	@echo 'make test                       all that CI runs'
 	@echo 'make test-histories             200 random histories: daily builds equal full ones'
+	@echo 'make test-faults                faults put in, and stopped by their gates: docs/faults.md'
 	@echo 'make test-examples              run all of examples/, Dagster and Airflow too'
 	@echo 'make test-bi                    a chart in Superset, on the extracts'
 	@echo 'make format                     format Python and SQL'
@@ -78,6 +79,9 @@ test: env-dev lint
 
 test-histories: env-dev
 	RETAIL_SEGMENTS_HISTORIES=200 $(RUN)pytest --numprocesses 2 tests/python/test_incremental.py
+
+test-faults: env-dev
+	$(RUN)pytest --numprocesses 2 tests/faults
 
 lint: env-dev
 	$(UV) lock --check
