@@ -150,7 +150,9 @@ def another_kind_of_file(folder: Path, demo: Path) -> Path:
     return path
 
 
-def _write(folder: Path, headers: Sequence[str], lines: Iterable[Sequence[str]]) -> Path:
+def _write(
+    folder: Path, headers: Sequence[str], lines: Iterable[Sequence[str]]
+) -> Path:
     path = folder / "lines.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([headers, *lines])

@@ -10,12 +10,12 @@ TARGET = Path(__file__).parents[2] / "docs" / "faults.md"
 HEAD = """\
 # What stops a fault
 
-Written by `make test-faults`, which takes a shop whose build is green and published, puts
-in one fault after the other, and builds. Of each, the gate named here has to go red, and
-what readers open has to be, byte for byte, the build from before. A gate is a data test, a
-contract, a check of the vars, or `load`, which refuses a file with a sentence. Unit tests
-are left out, as in production. The faults are listed in `tests/faults`; a new one without
-a gate that stops it is a finding.
+Written by `make test-faults`, which takes a shop whose build is green and published,
+puts in one fault after the other, and builds. Of each, the gate named here has to go
+red, and what readers open has to be, byte for byte, the build from before. A gate is a
+data test, a contract, a check of the vars, or `load`, which refuses a file with a
+sentence. Unit tests are left out, as in production. The faults are listed in
+`tests/faults`; one that no gate stops is a finding.
 """
 
 

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +171,8 @@ class Shop:
             arguments += ["--select", *select.split()] if select else []
             arguments += [] if slow else ["--exclude", *SLOW]
             arguments += ["--full-refresh"] if anew else []
+        # What dbt writes down of a run is read of the first build alone.
+        arguments += [] if slow else ["--no-write-json"]
         arguments += ["--vars", json.dumps(dict(variables or {}))]
         arguments += ["--project-dir", str(self.project)]
         arguments += ["--profiles-dir", str(self.project)]
@@ -330,7 +332,7 @@ def _red(result: Any) -> Iterator[tuple[str, str]]:
         if str(one.status) in ("fail", "error", "runtime error"):
             node, message = one.node.to_dict(), str(one.message)
             name = gate_name(node)
-            if "enforced contract" in message:
+            if "enforced contract" in message or "Constraint Error" in message:
                 name = f"contract of {name}"
             elif node["resource_type"] == "operation":
                 name = node["raw_code"].strip("{}() ")

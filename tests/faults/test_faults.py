@@ -63,7 +63,8 @@ def readers(bench: Bench) -> Iterator[None]:
 
 
 @every_fault
-def test_the_fault_is_stopped_by_its_gate(fault, bench, readers, good, tmp_path):
+@pytest.mark.usefixtures("readers")
+def test_the_fault_is_stopped_by_its_gate(fault, bench, good, tmp_path):
     if fault.delivered:
         landed = sorted(bench.shop.landing.rglob("*"))
         file = getattr(deliveries, fault.delivered)(tmp_path, good.delivered())
@@ -108,4 +109,4 @@ def test_the_page_says_what_the_list_says(gates):
     written = fault_page.to_markdown(FAULTS, gates)
     is_news = fault_page.TARGET.read_text(encoding="utf-8") != written
     fault_page.TARGET.write_text(written, encoding="utf-8")
-    assert not is_news, f"{fault_page.TARGET.name} was out of date and is written; commit it"
+    assert not is_news, "docs/faults.md was out of date and is written; commit it"

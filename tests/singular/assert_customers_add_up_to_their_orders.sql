@@ -1,5 +1,5 @@
--- Customer by customer, what they bought, sent back and kept is what their orders say: a
--- total of all customers would not tell if two had been swapped.
+-- Customer by customer, what they bought, sent back and kept is what their orders say:
+-- a total of all customers would not tell if two had been swapped.
 
 with
 

@@ -1,7 +1,7 @@
 -- A line has a line type when it is usable and a reject reason when it is not, never
 -- both; and no line is usable for which there is a reason: a further copy, a line of a
--- later day, an adjustment, or one without units or a price. Purchases and returns are of
--- products, and of the sign that their name says.
+-- later day, an adjustment, or one without units or a price. Purchases and returns are
+-- of products, and of the sign that their name says.
 
 with
 

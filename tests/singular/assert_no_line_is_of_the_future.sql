@@ -7,4 +7,7 @@ select
 
 from {{ ref('int_as_of_date') }}
 
-where last_line_date > cast({{ dbt.dateadd('day', 1, dbt.current_timestamp()) }} as date)
+where
+    last_line_date > cast(
+        {{ dbt.dateadd('day', 1, dbt.current_timestamp()) }} as date
+    )

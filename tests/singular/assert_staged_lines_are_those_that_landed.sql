@@ -1,6 +1,6 @@
--- Staging has as many lines as were delivered, with the same quantities, prices, amounts
--- and times, and the same ids and codes but for blanks around them. Lengths tell so of
--- texts: comparing the texts themselves would take longer than reading them.
+-- Staging has as many lines as were delivered, with the same quantities, prices,
+-- amounts and times, and the same ids and codes but for blanks around them. Lengths
+-- tell so of texts: comparing the texts themselves would take longer than reading them.
 
 {%- set customer_id = "trim(cast(" ~ source_column("customer_id") ~ " as string))" %}
 
@@ -66,7 +66,9 @@ sides as (
     select
         '{{ side }}' as side,
         count(*) as line_count,
-        {%- for text in ["invoice_number", "stock_code", "customer_id", "country_name"] %}
+        {%- for text in [
+            "invoice_number", "stock_code", "customer_id", "country_name"
+        ] %}
         coalesce(sum(length({{ text }})), 0) as {{ text }}_length,
         {%- endfor %}
         {%- for number in ["quantity", "unit_price", "line_amount"] %}

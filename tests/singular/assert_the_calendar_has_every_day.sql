@@ -7,7 +7,9 @@ calendar as (
     select
         count(*) as day_count,
         min(calendar_date) as first_date,
-        max(calendar_date) as last_date
+        max(calendar_date) as last_date,
+        {{ dbt.datediff('min(calendar_date)', 'max(calendar_date)', 'day') }}
+            as span_days
 
     from {{ ref('dim_dates') }}
 
@@ -33,7 +35,6 @@ from calendar
 cross join as_of
 
 where
-    calendar.day_count
-    != {{ dbt.datediff('calendar.first_date', 'calendar.last_date', 'day') }} + 1
+    calendar.day_count != calendar.span_days + 1
     or calendar.first_date > as_of.first_line_date
     or calendar.last_date < as_of.last_line_date
