@@ -336,6 +336,8 @@ def _red(result: Any) -> Iterator[tuple[str, str]]:
                 name = f"contract of {name}"
             elif node["resource_type"] == "operation":
                 name = node["raw_code"].strip("{}() ")
+            elif node["resource_type"] == "source":
+                name = f"freshness of {node['source_name']}.{name}"
             yield name, message
 
 
