@@ -61,6 +61,8 @@ def _says(gate: str, gates: Mapping[str, str], faults: Iterable[Fault]) -> str:
         return gates[gate]
     if gate.startswith("contract of"):
         return "The table has the columns and types that its YAML promises."
+    if gate.startswith("freshness of"):
+        return "The newest line is no older than the var freshness_error_days."
     said = dict.fromkeys(fault.says for fault in faults if fault.gate == gate)
     return "; ".join(f"“… {text} …”" for text in said if text)
 
