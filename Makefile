@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help env env-dev env-examples env-report env-export env-spark
 .PHONY: build report export test test-bi test-examples test-histories mutate
-.PHONY: test-hostile test-kills test-spark spark-up spark-down
+.PHONY: test-faults test-hostile test-kills test-spark spark-up spark-down
 .PHONY: lint format audit bench picture dictionary docs clean
 
 PYTHON ?= python3
@@ -36,6 +36,7 @@ help:
 	@echo 'make test-hostile               10,000 made-up hostile files: no traceback'
 	@echo 'make test-kills                 commands killed, disks full, clocks wrong'
 	@echo 'make mutate                     is a wrong SQL model noticed? docs/mutants.md'
+	@echo 'make test-faults                faults put in meet their gates: docs/faults.md'
 	@echo 'make test-examples              run all of examples/, Dagster and Airflow too'
 	@echo 'make test-bi                    a chart in Superset, on the extracts'
 	@echo 'make format                     format Python and SQL'
@@ -93,6 +94,9 @@ test-kills: env-dev
 
 mutate: env-dev
 	$(RUN)python tests/mutation/run.py
+
+test-faults: env-dev
+	$(RUN)pytest --numprocesses 2 tests/faults
 
 lint: env-dev
 	$(UV) lock --check

@@ -1,4 +1,5 @@
--- On one snapshot date no value of recency, frequency or monetary value has two scores.
+-- On one snapshot date no value of recency, frequency or monetary value has two scores,
+-- and a better one has no lower score: fewer days, more orders, more money.
 
 with
 
@@ -24,7 +25,7 @@ graded as (
     select
         snapshot_date,
         'recency' as measure,
-        cast(recency_days as decimal(18, 4)) as graded_value,
+        cast(-recency_days as decimal(18, 4)) as graded_value,
         r_score as score
     from scored
 
@@ -46,18 +47,49 @@ graded as (
         m_score as score
     from scored
 
+),
+
+by_value as (
+
+    select
+        snapshot_date,
+        measure,
+        graded_value,
+        min(score) as lowest_score,
+        max(score) as highest_score
+
+    from graded
+
+    group by
+        snapshot_date,
+        measure,
+        graded_value
+
+),
+
+paired as (
+
+    select
+        *,
+        lag(highest_score, 1, 0) over (
+            partition by snapshot_date, measure
+            order by graded_value
+        ) as score_below
+
+    from by_value
+
 )
 
 select
     snapshot_date,
     measure,
-    graded_value
+    graded_value,
+    lowest_score,
+    highest_score,
+    score_below
 
-from graded
+from paired
 
-group by
-    snapshot_date,
-    measure,
-    graded_value
-
-having min(score) != max(score)
+where
+    lowest_score != highest_score
+    or lowest_score < score_below

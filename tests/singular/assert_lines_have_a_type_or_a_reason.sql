@@ -1,14 +1,61 @@
 -- A line has a line type when it is usable and a reject reason when it is not, never
--- both.
+-- both; and no line is usable for which there is a reason: a further copy, a line of a
+-- later day, an adjustment, or one without units or a price. Purchases and returns are
+-- of products, and of the sign that their name says.
+
+with
+
+lines as (
+
+    select
+        source_file,
+        source_row,
+        line_type,
+        reject_reason,
+        invoice_number,
+        copy_number,
+        quantity,
+        unit_price,
+        is_usable,
+        is_product,
+        invoiced_at
+
+    from {{ ref('int_lines_classified') }}
+
+),
+
+as_of as (
+
+    select as_of_date
+
+    from {{ ref('int_as_of_date') }}
+
+)
 
 select
-    source_file,
-    source_row,
-    line_type,
-    reject_reason
+    lines.source_file,
+    lines.source_row,
+    lines.line_type,
+    lines.reject_reason
 
-from {{ ref('int_lines_classified') }}
+from lines
+
+cross join as_of
 
 where
-    (line_type is null) = (reject_reason is null)
-    or (reject_reason is null) != is_usable
+    (lines.line_type is null) = (lines.reject_reason is null)
+    or (lines.reject_reason is null) != lines.is_usable
+    or (
+        lines.is_usable
+        and (
+            lines.copy_number > 1
+            or lines.quantity = 0
+            or lines.unit_price <= 0
+            or lines.invoiced_at >= as_of.as_of_date
+            or lines.invoice_number like 'A%'
+            or (lines.invoice_number like 'C%' and lines.quantity > 0)
+            or lines.is_product != (lines.line_type in ('purchase', 'return'))
+            or (lines.line_type = 'purchase' and lines.quantity < 0)
+            or (lines.line_type = 'return' and lines.quantity > 0)
+        )
+    )
