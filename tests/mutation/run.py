@@ -9,11 +9,12 @@ from pathlib import Path
 
 import yaml
 from mutants import mutants_of
-from report import Result, print_report, write_report
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from shop import build_shop, run_unit_tests
 from trials import Trials
+
+from report import Result, print_report, write_report
 
 PROJECT = Path(__file__).parents[2]
 FOLDER = PROJECT / "target" / "mutation"
