@@ -22,7 +22,7 @@ ranked as (
 
     select
         amount,
-        row_number() over (order by amount desc, customer_id) as place
+        row_number() over (order by amount desc, customer_id asc) as place
 
     from customers
 

@@ -1,5 +1,5 @@
--- Percentiles of the gaps between purchases that are not the gap of their rank, when all
--- gaps are put in order one by one: the same numbers by two ways.
+-- Percentiles of the gaps between purchases that are not the gap of their rank, when
+-- all gaps are put in order one by one: the same numbers by two ways.
 
 with
 
