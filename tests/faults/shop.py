@@ -8,6 +8,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -322,7 +323,9 @@ def _run_dbt(arguments: Sequence[str], environment: Mapping[str, str]) -> Outcom
     run = dbtRunner().invoke(list(arguments))
     red = dict(_red(run.result)) if run.result else {}
     if run.exception:
-        red["dbt"] = str(run.exception)
+        # What runs before all models is named by the macro that stops it.
+        macro = re.search(r"in macro (\w+)", str(run.exception))
+        red[macro[1] if macro else "dbt"] = str(run.exception)
     return Outcome(is_green=bool(run.success), red=red)
 
 
