@@ -8,13 +8,12 @@ import time
 from pathlib import Path
 
 import yaml
+from mutant_page import Result, print_report, write_report
 from mutants import mutants_of
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from shop import build_shop, run_unit_tests
 from trials import Trials
-
-from report import Result, print_report, write_report
 
 PROJECT = Path(__file__).parents[2]
 FOLDER = PROJECT / "target" / "mutation"
