@@ -1,5 +1,5 @@
 -- The headline figures that are totals are those of the orders, the segments and the
--- forecasts.
+-- forecasts. The textbook counts invoices of fees alone too, which are no orders of goods.
 
 with
 
@@ -37,7 +37,7 @@ totals as (
         "gross_amount": "orders", "returned_amount": "orders", "net_amount": "orders",
         "order_count": "orders", "segment_count": "segments",
         "expected_amount": "forecasts",
-    }.items() %}
+    }.items() if figure != "order_count" or var("purchase_basis") == "net" %}
 
     select
         '{{ figure }}' as figure,
