@@ -23,11 +23,16 @@ segments as (
 
 ),
 
+-- Where nobody is in a segment, no sum of the segments' forecasts is shown.
 forecasts as (
 
-    select sum(expected_amount) as expected_amount
+    select sum(customer_forecast.expected_amount) as expected_amount
 
-    from {{ ref('rpt_customer_forecast') }}
+    from {{ ref('rpt_customer_forecast') }} as customer_forecast
+
+    cross join segments
+
+    where segments.segment_count > 0
 
 ),
 
