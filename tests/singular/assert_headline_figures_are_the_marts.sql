@@ -1,5 +1,5 @@
 -- The headline figures that are totals are those of the orders, the segments and the
--- forecasts. The textbook counts invoices of fees alone too, which are no orders of goods.
+-- forecasts. The textbook counts invoices of fees alone too, which are no orders.
 
 with
 
