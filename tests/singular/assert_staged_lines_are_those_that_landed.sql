@@ -51,9 +51,10 @@ landed as (
 
     select
         *,
-        try_cast(
-            cast(quantity as decimal(19, 0)) * unit_price as decimal(18, 4)
-        ) as line_amount
+        case
+            when abs(cast(quantity as decimal(19, 0)) * unit_price) < 10000000000
+                then cast(quantity as decimal(19, 0)) * unit_price
+        end as line_amount
 
     from readable
 
