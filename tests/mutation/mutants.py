@@ -293,17 +293,20 @@ def _is_without_copies(union: exp.Expression) -> bool:
     parts = list(_parts(union))
     if not all(isinstance(part, exp.Select) for part in parts):
         return False
-    columns = zip(*(part.expressions for part in parts), strict=False)
-    names = [[write(value.unalias()) for value in column] for column in columns]
-    literals = [
-        all(isinstance(value.unalias(), exp.Literal) for value in column)
+    columns = [
+        [value.unalias() for value in column]
         for column in zip(*(part.expressions for part in parts), strict=False)
     ]
     is_named = any(
-        is_literal and len(set(column)) == len(parts)
-        for column, is_literal in zip(names, literals, strict=True)
+        all(_is_constant(value) for value in column)
+        and len({write(value) for value in column}) == len(parts)
+        for column in columns
     )
     return is_named and all(_has_row_once(part) for part in parts)
+
+
+def _is_constant(value: exp.Expression) -> bool:
+    return isinstance(value.this if isinstance(value, exp.Neg) else value, exp.Literal)
 
 
 def _parts(node: exp.Expression) -> Iterator[exp.Expression]:
