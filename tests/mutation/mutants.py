@@ -216,7 +216,11 @@ def _join_as(side: str | None, kind: str) -> Change:
 
 def _aggregates(node: exp.Expression) -> Iterator[tuple[str, str, Change]]:
     new = AGGREGATES.get(type(node))
-    if new:
+    # Whole numbers are their own floor, and their own ceiling.
+    is_wholeness = isinstance(node, exp.Floor | exp.Ceil) and (
+        isinstance(node.parent, exp.EQ) and _sibling(node) == node.this
+    )
+    if new and not is_wholeness:
         yield "aggregate", f"to {new.__name__}", _retype(new)
     if isinstance(node, exp.Count):
         if isinstance(node.this, exp.Distinct):
@@ -274,15 +278,68 @@ def _nulls(node: exp.Expression) -> Iterator[tuple[str, str, Change]]:
 
 
 def _sets(node: exp.Expression) -> Iterator[tuple[str, str, Change]]:
-    # Rows of constants are few, and each differs from the others.
     if (
         isinstance(node, exp.Union)
         and not node.args.get("distinct")
-        and any(select.args.get("from_") for select in node.find_all(exp.Select))
+        and not _is_without_copies(node)
     ):
         yield "union", "to union", lambda n: n.set("distinct", True)
     if isinstance(node, exp.Select) and node.args.get("distinct"):
         yield "distinct", "drop distinct", lambda n: n.set("distinct", None)
+
+
+def _is_without_copies(union: exp.Expression) -> bool:
+    """Say whether a column names the part, and no part can have a row twice."""
+    parts = list(_parts(union))
+    if not all(isinstance(part, exp.Select) for part in parts):
+        return False
+    columns = [
+        [value.unalias() for value in column]
+        for column in zip(*(part.expressions for part in parts), strict=False)
+    ]
+    is_named = any(
+        all(_is_constant(value) for value in column)
+        and len({write(value) for value in column}) == len(parts)
+        for column in columns
+    )
+    return is_named and all(_has_row_once(part) for part in parts)
+
+
+def _is_constant(value: exp.Expression) -> bool:
+    return isinstance(value.this if isinstance(value, exp.Neg) else value, exp.Literal)
+
+
+def _parts(node: exp.Expression) -> Iterator[exp.Expression]:
+    if isinstance(node, exp.Union):
+        yield from _parts(node.this)
+        yield from _parts(node.expression)
+    else:
+        yield node
+
+
+def _has_row_once(select: exp.Expression) -> bool:
+    """Say whether a select tells by itself that its rows differ: by its groups, say."""
+    group = select.args.get("group")
+    if group is not None:
+        shown = {write(value.unalias()) for value in select.expressions}
+        return all(write(value) in shown for value in group.expressions)
+    return _is_one_row(select)
+
+
+def _is_one_row(select: exp.Expression) -> bool:
+    source = select.args.get("from_")
+    if source is None:
+        return True
+    if select.args.get("joins") or select.args.get("group"):
+        return False
+    if any(
+        value.find(exp.AggFunc) and not value.find(exp.Window)
+        for value in select.expressions
+    ):
+        return True
+    above = {cte.alias: cte.this for cte in select.root().find_all(exp.CTE)}
+    query = above.get(source.this.name)
+    return isinstance(query, exp.Select) and _is_one_row(query)
 
 
 def _constants(node: exp.Expression) -> Iterator[tuple[str, str, Change]]:
@@ -292,10 +349,23 @@ def _constants(node: exp.Expression) -> Iterator[tuple[str, str, Change]]:
     # Another hash tells rows apart as well, and what is counted is no matter.
     case = beside.parent if isinstance(beside, exp.If) else None
     is_counted = isinstance(case, exp.Case) and isinstance(case.parent, exp.Count)
-    if isinstance(beside, exp.BitwiseRightShift) or is_counted:
+    if isinstance(beside, exp.BitwiseRightShift) or is_counted or _is_last(node):
         return
     bounds = isinstance(beside, (*COMPARISONS, exp.Limit))
     yield "boundary" if bounds else "constant", "plus 1", _plus_one
+
+
+def _is_last(node: exp.Expression) -> bool:
+    """Say whether a number puts rows last in an order: a larger one does as well."""
+    case = node.find_ancestor(exp.Case)
+    if case is None or not isinstance(case.parent, exp.Ordered):
+        return False
+    results = [branch.args["true"] for branch in case.args["ifs"]]
+    results.append(case.args.get("default") or exp.Null())
+    is_result = any(node is result for result in results)
+    if not is_result or not all(isinstance(result, exp.Literal) for result in results):
+        return False
+    return float(node.this) == max(float(result.this) for result in results)
 
 
 def _is_one(node: exp.Expression | None) -> bool:

@@ -113,4 +113,6 @@ def _run(folder: Path, name: str, arguments: list[str]) -> None:
 
 
 def _later(moment: datetime.datetime) -> datetime.datetime:
-    return moment.replace(year=moment.year + YEARS_LATER)
+    # Dates beyond what is read stay where they are: they are to be set aside.
+    is_read = 1900 <= moment.year < datetime.MAXYEAR
+    return moment.replace(year=moment.year + YEARS_LATER) if is_read else moment

@@ -250,7 +250,10 @@ compared as (
                 then
                     cast(planned_uplift_amount as double)
                     / cast(shop_baseline_amount as double)
-        end as planned_share
+        end as planned_share,
+        cast(largest_contact_cost as decimal(18, 2)) as rounded_contact_cost,
+        floor(cast(largest_contact_cost as decimal(18, 2))) as whole_contact_cost,
+        {{ with_separators('control_count') }} as control_words
 
     from summed
 
@@ -293,21 +296,17 @@ worded as (
                 '; ',
                 case when is_worthwhile then 'pays' else 'would pay' end,
                 ' up to ',
-                cast(cast(largest_contact_cost as decimal(18, 2)) as string),
+                {{ with_separators('whole_contact_cost') }},
+                right(cast(rounded_contact_cost as string), 3),
                 ' per contact',
                 case when is_worthwhile then '; ' else ', less than it costs; ' end,
                 case
                     when control_count is null
                         then 'no control group could show it.'
                     when is_detectable
-                        then concat(
-                            'a control group of ',
-                            {{ with_separators('control_count') }},
-                            ' shows it.'
-                        )
+                        then concat('a control group of ', control_words, ' shows it.')
                     else concat(
-                        'too few to show it, which takes ',
-                        {{ with_separators('control_count') }},
+                        'too few to show it, which takes ', control_words,
                         ' in each of two groups.'
                     )
                 end

@@ -232,10 +232,11 @@ compared as (
         verdicts.rule_failures,
         partners.silhouette_text as partner_silhouette_text,
         partners.jaccard_text as partner_jaccard_text,
+        -- Said of partitions alone, of which none has a single customer.
         concat(
             ruled.customer_text,
-            case when ruled.customer_count = 1 then ' customer' else ' customers' end,
-            '; fewer than {{ fewest_customers }} are too few to call a partition stable'
+            ' customers; fewer than {{ fewest_customers }} are too few to call a',
+            ' partition stable'
         ) as few_text,
         case
             when verdicts.rule_text is null then 'the rule would have chosen none'
