@@ -29,7 +29,7 @@ MAX_UNPACKED = 2 << 30
 # Excel's own are far from it.
 MAX_ENTRIES = 10_000
 # What the reading process may have: enough for the same sheet, whatever is in it.
-MAX_MEMORY = 1792 << 20
+MAX_MEMORY = 1408 << 20
 # What a sheet may come to as text. The same sheet takes 130 to 210 MB.
 MAX_TEXT = 256 << 20
 
@@ -159,7 +159,7 @@ def read_sheets(path: Path, where: str) -> Iterator[SheetCells]:
     Raises
     ------
     LoadError
-        If it cannot be read as a workbook, or not within 1.75 GiB of memory.
+        If it cannot be read as a workbook, or not within 1.375 GiB of memory.
     """
     # -P: what lies in the working folder is not imported.
     command = [sys.executable, "-P", "-m", __name__, str(path.absolute())]

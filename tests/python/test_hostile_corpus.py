@@ -28,7 +28,7 @@ PATIENCE = 120
 MEMORY = 2_000_000_000
 # What getrusage counts in, on Linux.
 KIBIBYTE = 1024
-TOO_LARGE = "cannot be read: it takes more than 1.75 GiB of memory"
+TOO_LARGE = "cannot be read: it takes more than 1.375 GiB of memory"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from retail_segments.load import load_files
 
 # Few customers, so that the rule would find another number of clusters at each date.
 FIVE = {"cluster_count": 5}
+SEGMENTS = ["+path:models/marts/segments", "+ml_customer_clusters"]
 DRIFT_GATE = "assert_refit_drift_is_accepted"
 LABEL_GATE = "assert_sql_and_python_place_customers_alike"
 EARLIER = {**FIVE, "as_of_date": "2024-10-31"}
@@ -29,7 +30,7 @@ def build(folder, landing, **variables):
     """Build segments and what they need, without gates; return what dbt said."""
     options = ["--warn-error", "--exclude-resource-types", "unit_test", "test"]
     return run_dbt(
-        ["build", "--select", "+path:models/marts/segments", *options],
+        ["build", "--select", *SEGMENTS, *options],
         folder=folder,
         landing=landing,
         variables=variables,
