@@ -323,8 +323,8 @@ def _run_dbt(arguments: Sequence[str], environment: Mapping[str, str]) -> Outcom
     run = dbtRunner().invoke(list(arguments))
     red = dict(_red(run.result)) if run.result else {}
     if run.exception:
-        # What runs before all models is named by the macro that stops it.
-        macro = re.search(r"in macro (\w+)", str(run.exception))
+        # What runs before all models is named by the macro's file that stops it.
+        macro = re.search(r"in macro \w+ \(macros/(\w+)\.sql", str(run.exception))
         red[macro[1] if macro else "dbt"] = str(run.exception)
     return Outcome(is_green=bool(run.success), red=red)
 
