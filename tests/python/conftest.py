@@ -330,7 +330,7 @@ def make_once(folder: Path, make: Callable[[Path], None]) -> Path:
 def build_warehouse(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[..., Warehouse]:
-    """Build everything with dbt, or a part, once per landing folder and vars.
+    """Build everything with dbt, once per landing folder and vars.
 
     Gates run unless they have passed on the same lines already, and unit tests, which
     need no lines, in test_warehouse_source alone.
@@ -338,17 +338,9 @@ def build_warehouse(
     shared = shared_folder(tmp_path_factory)
     opened: dict[str, Warehouse] = {}
 
-    def build(
-        landing: Path,
-        *,
-        with_gates: bool = True,
-        select: str = "fqn:*",
-        **variables: Any,
-    ) -> Warehouse:
+    def build(landing: Path, *, with_gates: bool = True, **variables: Any) -> Warehouse:
         settings_text = json.dumps(variables, sort_keys=True)
         key = f"{landing.parent.name}-{landing.name}-{settings_text}"
-        if select != "fqn:*":
-            key += select
         left_out = ["unit_test"] if with_gates else ["unit_test", "test"]
         # Many vars would make a name that is too long for a folder.
         digest = hashlib.sha256(key.encode()).hexdigest()[:12]
@@ -356,11 +348,7 @@ def build_warehouse(
 
         def make(folder: Path) -> None:
             result = run_dbt(
-                [
-                    *("build", "--warn-error", "--exclude-resource-types", *left_out),
-                    # Of a part, the gates that read nothing else.
-                    *("--select", select, "--indirect-selection", "cautious"),
-                ],
+                ["build", "--warn-error", "--exclude-resource-types", *left_out],
                 folder=folder,
                 landing=landing,
                 variables=variables,

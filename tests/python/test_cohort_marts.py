@@ -301,7 +301,6 @@ def test_demo_cohorts_of_any_period(build_warehouse, demo_folder, period):
         warehouse = build_warehouse(
             demo_folder / "landing",
             with_gates=period == "week",
-            select="+path:models/marts/cohorts",
             cohort_period=period,
         )
 

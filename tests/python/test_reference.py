@@ -610,7 +610,6 @@ def test_an_earlier_day_sees_what_was_known_then(clean, build_warehouse, real_la
     warehouse = build_warehouse(
         real_landing,
         with_gates=False,
-        select="+fct_customer_rfm",
         purchase_basis="textbook",
         as_of_date=EARLIER_DATE,
     )
