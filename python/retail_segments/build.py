@@ -246,7 +246,7 @@ def build_project(dbt_vars: str, console: Console) -> None:
             raise WarehouseBusyError("The build did not begin, as is said above.")
         raise BuildError(
             "The build failed; what is wrong is said above, and in full in "
-            "logs/dbt.log. No table was changed, unless a model is named there."
+            "logs/dbt.log. " + _say_what_readers_have()
         )
     if not result.success:
         for gate in _failed_gates(result.result):
@@ -259,6 +259,8 @@ def build_project(dbt_vars: str, console: Console) -> None:
 
 def _say_what_readers_have() -> str:
     published = published_path(warehouse_path())
+    if _prefix():
+        return "Under a SCHEMA_PREFIX nothing is published."
     if not published.exists():
         return "Nothing is published: no build has passed every gate yet."
     return f"Readers of {published} keep the build before."
