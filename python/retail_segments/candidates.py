@@ -25,7 +25,7 @@ FIT_SIZE = 20_000
 # tree, HDBSCAN, the silhouette, and all that is drawn anew from customers.
 PAIRS_SIZE = 6_000
 # Starts of K-Means on each sample that is drawn anew.
-RESAMPLE_STARTS = 3
+RESAMPLE_STARTS = 2
 
 TYPES = {
     "algorithm": "string",
@@ -106,7 +106,7 @@ def compare_candidates(
     largest_k : int
         Largest number of clusters, at least 2.
     n_init : int
-        Starts of K-Means on the customers; drawn anew, they get three.
+        Starts of K-Means on the customers; drawn anew, they get two.
     smallest_share : float
         Share of the customers that the smallest cluster of HDBSCAN holds at least.
     random_state : int
