@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 # Customers that partitions are fitted on, at most; of very many, a sample does.
 FIT_SIZE = 20_000
-# The same for what compares every pair of customers, or fits a hundred times: Ward's
+# The same for what compares every pair of customers, or fits dozens of times: Ward's
 # tree, HDBSCAN, the silhouette, and all that is drawn anew from customers.
 PAIRS_SIZE = 6_000
 # Starts of K-Means on each sample that is drawn anew.
-RESAMPLE_STARTS = 2
+RESAMPLE_STARTS = 3
 
 TYPES = {
     "algorithm": "string",
@@ -106,7 +106,7 @@ def compare_candidates(
     largest_k : int
         Largest number of clusters, at least 2.
     n_init : int
-        Starts of K-Means on the customers; drawn anew, they get two.
+        Starts of K-Means on the customers; drawn anew, they get three.
     smallest_share : float
         Share of the customers that the smallest cluster of HDBSCAN holds at least.
     random_state : int

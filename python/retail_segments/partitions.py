@@ -54,7 +54,7 @@ ALGORITHMS = {
     "kmeans": Algorithm(
         is_quadratic=False,
         shares_fit=False,
-        resamples=100,
+        resamples=70,
         subset_size=None,
         references=10,
         gap_size=1_000,
