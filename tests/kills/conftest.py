@@ -33,7 +33,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for name, count in sorted(_counts(terminalreporter).items()):
         terminalreporter.write_line(f"{name}: {count}")
     if _is_short(terminalreporter):
-        terminalreporter.write_line(f"kills: fewer than {KILLS}; run it on a calm machine")
+        terminalreporter.write_line(f"kills: fewer than {KILLS}; try a calmer machine")
 
 
 @pytest.hookimpl(tryfirst=True)
