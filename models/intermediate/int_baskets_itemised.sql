@@ -15,6 +15,7 @@ lines as (
         stock_code,
         quantity,
         counted_quantity,
+        is_product_repeated,
         invoiced_at
 
     from {{ ref('int_lines_netted') }}
@@ -22,6 +23,23 @@ lines as (
     where
         is_counted
         and is_product
+        and not is_guest
+
+),
+
+-- An invoice of a known customer is a basket if it has a product, returned or not.
+baskets as (
+
+    select
+        invoice_number,
+        customer_id,
+        first_purchase_line_at as ordered_at,
+        row_number() over (order by invoice_number, customer_id) as basket_number
+
+    from {{ ref('int_invoices_totalled') }}
+
+    where
+        purchase_line_count > 0
         and not is_guest
 
 ),
@@ -89,7 +107,8 @@ sent_back_since as (
 quantities as (
 
     select
-        lines.invoice_number,
+        baskets.basket_number,
+        baskets.ordered_at,
         lines.customer_id,
         lines.stock_code,
         lines.counted_quantity as quantity,
@@ -99,9 +118,14 @@ quantities as (
                 then lines.counted_quantity + coalesce(sent_back_since.quantity, 0)
             else lines.counted_quantity
         end as origin_quantity,
-        lines.invoiced_at
+        lines.is_product_repeated
 
     from lines
+
+    inner join baskets
+        on
+            lines.invoice_number = baskets.invoice_number
+            and lines.customer_id = baskets.customer_id
 
     cross join dates
 
@@ -113,37 +137,49 @@ quantities as (
 items as (
 
     select
-        invoice_number,
+        basket_number,
         customer_id,
         stock_code,
-        sum(quantity) as quantity,
-        sum(origin_quantity) as origin_quantity,
-        min(invoiced_at) as bought_at
+        ordered_at,
+        quantity,
+        origin_quantity
 
     from quantities
 
-    group by
-        invoice_number,
+    where not is_product_repeated
+
+    union all
+
+    select
+        basket_number,
         customer_id,
-        stock_code
+        stock_code,
+        ordered_at,
+        cast(sum(quantity) as bigint) as quantity,
+        cast(sum(origin_quantity) as bigint) as origin_quantity
+
+    from quantities
+
+    where is_product_repeated
+
+    group by
+        basket_number,
+        customer_id,
+        stock_code,
+        ordered_at
 
 ),
 
-baskets as (
+sizes as (
 
     select
-        invoice_number,
-        customer_id,
-        row_number() over (order by invoice_number, customer_id) as basket_number,
+        basket_number,
         sum(case when quantity > 0 then 1 else 0 end) as product_count,
-        sum(case when origin_quantity > 0 then 1 else 0 end) as origin_product_count,
-        min(bought_at) as ordered_at
+        sum(case when origin_quantity > 0 then 1 else 0 end) as origin_product_count
 
     from items
 
-    group by
-        invoice_number,
-        customer_id
+    group by basket_number
 
 ),
 
@@ -151,37 +187,32 @@ final as (
 
     select
         -- keys
-        baskets.basket_number,
+        items.basket_number,
         items.stock_code,
-        items.invoice_number,
         items.customer_id,
 
         -- measures
-        cast(baskets.product_count as bigint) as product_count,
+        cast(sizes.product_count as bigint) as product_count,
         -- Each class holds sizes of up to 15 % more than its smallest. No size lies on
         -- the edge of one, so that it matters nowhere how logarithms are rounded.
-        cast(
-            floor(7 * ln(greatest(baskets.product_count, 1))) as bigint
-        ) as size_class,
+        cast(floor(7 * ln(greatest(sizes.product_count, 1))) as bigint) as size_class,
 
         -- flags
-        baskets.ordered_at < dates.halfway_date as is_first_half,
+        items.ordered_at < dates.halfway_date as is_first_half,
         items.quantity > 0
-        and baskets.product_count <= {{ var('basket_largest_size') }} as is_counted,
+        and sizes.product_count <= {{ var('basket_largest_size') }} as is_counted,
         items.origin_quantity > 0
-        and baskets.origin_product_count <= {{ var('basket_largest_size') }}
+        and sizes.origin_product_count <= {{ var('basket_largest_size') }}
             as is_counted_at_origin,
 
         -- times
         dates.origin_date,
-        baskets.ordered_at
+        items.ordered_at
 
     from items
 
-    inner join baskets
-        on
-            items.invoice_number = baskets.invoice_number
-            and items.customer_id = baskets.customer_id
+    inner join sizes
+        on items.basket_number = sizes.basket_number
 
     cross join dates
 

@@ -24,6 +24,7 @@ lines as (
         netted.stock_code,
         netted.country_name,
         netted.line_type = 'purchase' as is_purchase,
+        netted.is_product_repeated,
         netted.quantity,
         netted.line_amount,
         netted.returned_quantity,
@@ -55,7 +56,9 @@ totalled as (
             min(case when is_purchase then country_name end), min(country_name)
         ) as country_name,
         sum(case when is_purchase then 1 else 0 end) as purchase_line_count,
-        count(distinct case when is_purchase then stock_code end) as product_count,
+        sum(case when is_purchase and not is_product_repeated then 1 else 0 end)
+        + count(distinct case when is_purchase and is_product_repeated then stock_code end)
+            as product_count,
         sum(case when is_purchase then quantity else 0 end) as item_count,
         sum(case when is_purchase then returned_quantity else 0 end)
             as returned_item_count,

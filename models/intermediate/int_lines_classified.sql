@@ -10,18 +10,22 @@ with
 
 lines as (
 
-    select *
+    select
+        *,
+        {{ row_fingerprint(['change_group', 'invoice_number', 'stock_code']) }}
+            as product_fingerprint
 
     from {{ ref('stg_online_retail__lines') }}
 
 ),
 
 -- The same lines, read twice more rather than held in memory.
-contents as (
+products as (
 
     select
         change_group,
-        content_fingerprint
+        {{ row_fingerprint(['change_group', 'invoice_number', 'stock_code']) }}
+            as product_fingerprint
 
     from {{ ref('stg_online_retail__lines') }}
 
@@ -29,7 +33,10 @@ contents as (
 
 possible_copies as (
 
-    select *
+    select
+        *,
+        {{ row_fingerprint(['change_group', 'invoice_number', 'stock_code']) }}
+            as product_fingerprint
 
     from {{ ref('stg_online_retail__lines') }}
 
@@ -59,34 +66,37 @@ non_product_codes as (
 
 ),
 
-repeated_contents as (
+-- Few invoices have a product on more than one line. Only there can a line be a copy of
+-- another, and only there has what is wanted per product to be added up.
+repeated_products as (
 
-    select contents.content_fingerprint
+    select products.product_fingerprint
 
-    from contents
+    from products
 
     inner join groups_to_do
-        on contents.change_group = groups_to_do.change_group
+        on products.change_group = groups_to_do.change_group
 
-    group by contents.content_fingerprint
+    group by products.product_fingerprint
 
     having count(*) > 1
 
 ),
 
-first_copies as (
+single_lines as (
 
     select
         lines.*,
         1 as copy_number,
-        1 as fingerprint_number
+        1 as fingerprint_number,
+        false as is_product_repeated
 
     from lines
 
-    left outer join repeated_contents
-        on lines.content_fingerprint = repeated_contents.content_fingerprint
+    left outer join repeated_products
+        on lines.product_fingerprint = repeated_products.product_fingerprint
 
-    where repeated_contents.content_fingerprint is null
+    where repeated_products.product_fingerprint is null
 
 ),
 
@@ -124,18 +134,19 @@ counted_copies as (
                 possible_copies.source_file,
                 possible_copies.source_hash,
                 possible_copies.source_row
-        ) as fingerprint_number
+        ) as fingerprint_number,
+        true as is_product_repeated
 
     from possible_copies
 
-    inner join repeated_contents
-        on possible_copies.content_fingerprint = repeated_contents.content_fingerprint
+    inner join repeated_products
+        on possible_copies.product_fingerprint = repeated_products.product_fingerprint
 
 ),
 
 numbered as (
 
-    select * from first_copies
+    select * from single_lines
 
     union all
 
@@ -240,6 +251,7 @@ final as (
         -- flags
         reject_reason is null as is_usable,
         non_product_line_type is null as is_product,
+        is_product_repeated,
         not has_customer as is_guest,
 
         -- times

@@ -144,6 +144,7 @@ final as (
         line_type = 'purchase' as is_counted,
         {%- endif %}
         is_product,
+        is_product_repeated,
         is_guest,
 
         -- times

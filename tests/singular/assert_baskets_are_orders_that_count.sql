@@ -1,37 +1,35 @@
--- Every basket is an order that counts, and every order that counts and has a product
--- in it is a basket, too large or not.
+-- A customer has as many baskets as orders that count and have a product in them, too
+-- large or not.
 
 with
 
-baskets as (
+numbers as (
 
-    select
-        invoice_number,
+    select distinct
+        basket_number,
         customer_id
 
     from {{ ref('int_baskets_itemised') }}
 
     where product_count > 0
 
-    group by
-        invoice_number,
-        customer_id
-
 ),
 
-orders as (
+baskets as (
 
     select
-        invoice_number,
-        customer_id
+        customer_id,
+        count(*) as basket_count
 
-    from {{ ref('int_orders_counted') }}
+    from numbers
+
+    group by customer_id
 
 ),
 
 with_products as (
 
-    select
+    select distinct
         invoice_number,
         customer_id
 
@@ -41,31 +39,34 @@ with_products as (
         is_product
         and counted_quantity > 0
 
-    group by
-        invoice_number,
-        customer_id
+),
+
+orders as (
+
+    select
+        orders.customer_id,
+        count(*) as order_count
+
+    from {{ ref('int_orders_counted') }} as orders
+
+    inner join with_products
+        on
+            orders.invoice_number = with_products.invoice_number
+            and orders.customer_id = with_products.customer_id
+
+    group by orders.customer_id
 
 )
 
 select
-    baskets.invoice_number,
-    orders.invoice_number as order_invoice_number
+    orders.customer_id,
+    orders.order_count,
+    baskets.basket_count
 
 from orders
 
 full outer join baskets
-    on
-        orders.invoice_number = baskets.invoice_number
-        and orders.customer_id = baskets.customer_id
-
-left outer join with_products
-    on
-        orders.invoice_number = with_products.invoice_number
-        and orders.customer_id = with_products.customer_id
+    on orders.customer_id = baskets.customer_id
 
 where
-    orders.invoice_number is null
-    or (
-        baskets.invoice_number is null
-        and with_products.invoice_number is not null
-    )
+    orders.order_count is distinct from baskets.basket_count
