@@ -112,7 +112,7 @@ heaped_products as (
     select
         products.customer_id,
         products.net_amount,
-        {{ row_fingerprint(['products.stock_code']) }} % 3 as heap
+        {{ row_fingerprint(['products.stock_code']) }} % 3 as heap_number
 
     from {{ ref('int_customer_products_totalled') }} as products
 
@@ -256,9 +256,9 @@ smallest_amounts as (
     select
         customer_id,
         least(
-            coalesce(max(case when heap = 0 then net_amount end), 0),
-            coalesce(max(case when heap = 1 then net_amount end), 0),
-            coalesce(max(case when heap = 2 then net_amount end), 0)
+            coalesce(max(case when heap_number = 0 then net_amount end), 0),
+            coalesce(max(case when heap_number = 1 then net_amount end), 0),
+            coalesce(max(case when heap_number = 2 then net_amount end), 0)
         ) as smallest_amount
 
     from heaped_products

@@ -21,10 +21,11 @@ lines as (
         groups_to_do.group_fingerprint,
         netted.invoice_number,
         netted.customer_id,
-        netted.stock_code,
         netted.country_name,
         netted.line_type = 'purchase' as is_purchase,
         netted.is_product_repeated,
+        case when netted.is_product_repeated then netted.stock_code end
+            as repeated_stock_code,
         netted.quantity,
         netted.line_amount,
         netted.returned_quantity,
@@ -57,7 +58,7 @@ totalled as (
         ) as country_name,
         sum(case when is_purchase then 1 else 0 end) as purchase_line_count,
         sum(case when is_purchase and not is_product_repeated then 1 else 0 end)
-        + count(distinct case when is_purchase and is_product_repeated then stock_code end)
+        + count(distinct case when is_purchase then repeated_stock_code end)
             as product_count,
         sum(case when is_purchase then quantity else 0 end) as item_count,
         sum(case when is_purchase then returned_quantity else 0 end)
