@@ -201,7 +201,8 @@ def build_project(dbt_vars: str, console: Console) -> None:
     Raises
     ------
     BuildError
-        If the build could not begin, such as for a var that cannot be used.
+        If the build could not begin, such as for a var that cannot be used, or a folder
+        that may not be written to.
     WarehouseBusyError
         If another process has the warehouse.
     GateError
@@ -218,6 +219,8 @@ def build_project(dbt_vars: str, console: Console) -> None:
     arguments += ["--exclude-resource-type", "unit_test"]
     if check_vars(dbt_vars):
         arguments += ["--vars", dbt_vars]
+    _check_folder("DBT_LOG_PATH", "logs")
+    _check_folder("DBT_TARGET_PATH", "target")
 
     # Where a full disk takes no more log, the build goes on as long as it can.
     logging.raiseExceptions = False
@@ -254,6 +257,17 @@ def build_project(dbt_vars: str, console: Console) -> None:
         raise GateError(
             "The build failed; what is wrong is said above, and in full in "
             "logs/dbt.log. " + _say_what_readers_have()
+        )
+
+
+def _check_folder(variable: str, default: str) -> None:
+    """Check that dbt may write to a folder, or it would end with a traceback."""
+    folder = Path(os.environ.get(variable) or default).absolute()
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not os.access(there, os.W_OK):
+        raise BuildError(
+            f"dbt wants to write to {folder}, and {there} may not be written to. Set "
+            f"{variable} to a folder that may. {_say_what_readers_have()}"
         )
 
 

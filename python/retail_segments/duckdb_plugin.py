@@ -1,9 +1,10 @@
 """A dbt-duckdb plugin: makes the folder of the warehouse file, and publishes the file.
 
-It also says in a sentence that another process has the file, where dbt would print a
+It also says in a sentence why the file cannot be opened, where dbt would print a
 traceback.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +29,23 @@ class Plugin(BasePlugin):
         """Make the parent folder of the warehouse file, if it is a file."""
         if not _is_file(creds):
             return
-        # What customers bought is for the file's owner and group alone.
-        Path(creds.path).parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        if not Path(creds.path).exists():
-            return
+        folder = Path(creds.path).parent
         try:
-            duckdb.connect(creds.path).close()
-        except duckdb.Error as error:
-            # Whatever else is wrong with the file, dbt-duckdb is about to say.
-            if is_in_use(error):
+            # What customers bought is for the file's owner and group alone.
+            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+            if Path(creds.path).exists():
+                duckdb.connect(creds.path).close()
+            elif not os.access(folder, os.W_OK):
+                raise PermissionError(f"{folder} may not be written to")
+        except (OSError, duckdb.Error) as error:
+            if isinstance(error, duckdb.Error) and is_in_use(error):
                 raise DbtRuntimeError(say_in_use(creds.path, error)) from error
+            reason = str(error).rstrip(".!")
+            raise DbtRuntimeError(
+                f"The warehouse {creds.path} cannot be opened: {reason}. Set "
+                "DUCKDB_PATH to a file that you may write to; move a damaged one away "
+                "and build anew."
+            ) from error
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Give SQL the function that macros/publish.sql calls."""
