@@ -222,6 +222,10 @@ def _send_sheets(path: str, stdout: IO[bytes]) -> None:
         workbook = fastexcel.read_excel(path)
         names = workbook.sheet_names
         for number, name in enumerate(names):
+            # The reader finds sheets by name, and would read the first one twice.
+            if name in names[:number]:
+                reason = f"two of its sheets are called {name}"
+                break
             cells = _read_cells(workbook, name)
             if cells.nbytes > MAX_TEXT:
                 reason = _TOO_LARGE

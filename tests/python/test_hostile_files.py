@@ -36,6 +36,7 @@ from retail_segments.cli import main
 from retail_segments.errors import ExitCode, SpokenError
 from retail_segments.landing import LANDING_SCHEMA
 from retail_segments.load import load_files
+from retail_segments.records import MAX_LINE
 
 INPUTS = int(os.environ.get("RETAIL_SEGMENTS_HOSTILE") or 500)
 TEXTS = ("invoice_no", "stock_code", "description", "customer_id", "country")
@@ -174,6 +175,10 @@ def test_delimited_files_of_attacks_land_to_the_letter(try_all):
         expected = [row for row in file.rows if "".join(row).strip()]
         if not expected:
             assert "no lines below it" in report
+            return
+        if any(len("".join(row)) > MAX_LINE // 2 for row in expected) and rows is None:
+            # Two cells of a megabyte come to more than a line may have.
+            assert "without a line break" in report
             return
         assert rows is not None, report
         if any(map(is_beyond_csv, expected)):

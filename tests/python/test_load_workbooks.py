@@ -122,6 +122,20 @@ def test_a_damaged_workbook_is_refused_in_one_sentence():
         load_one(Path("a.xlsx"))
 
 
+def test_two_sheets_of_one_name_are_refused():
+    """No spreadsheet program writes them; only the first could be read."""
+    sheets = {"Lines": [HEADERS, TYPED_LINE], "Other": [HEADERS, TYPED_LINE]}
+    path = write_xlsx(Path("a.xlsx"), sheets)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts["xl/workbook.xml"] = parts["xl/workbook.xml"].replace(b"Other", b"Lines")
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, part in parts.items():
+            archive.writestr(name, part)
+    with pytest.raises(LoadError, match="two of its sheets are called Lines"):
+        load_one(path)
+
+
 def test_a_workbook_of_empty_sheets_is_refused():
     path = write_xlsx(Path("a.xlsx"), {"A": [], "B": [["  "]]})
     with pytest.raises(LoadError, match=r"a\.xlsx has no sheet with a header"):
