@@ -23,6 +23,19 @@
 {%- endmacro %}
 
 
+{#- Of a CTE before it is grouped: on an incremental build leaves out the rows of groups
+    that are not computed, which a join further down would drop as well, but late. -#}
+{% macro of_groups_to_do(column="change_group") -%}
+
+    {%- if is_incremental() -%}
+    {{ column }} in (select change_group from groups_to_do)
+    {%- else -%}
+    true
+    {%- endif -%}
+
+{%- endmacro %}
+
+
 {#- Takes the rows of such groups out of the model, those of groups that are gone too: a
     pre-hook, in one transaction with the insert that follows. -#}
 {% macro forget_changed_groups(parent, condition="true") -%}

@@ -32,6 +32,8 @@ product_groups as (
 
     from {{ ref('int_customer_products_totalled') }}
 
+    where {{ of_groups_to_do() }}
+
     group by change_group
 
 ),
@@ -92,7 +94,9 @@ products as (
 
     from {{ ref('int_customer_products_totalled') }} as products
 
-    where products.first_counted_at is not null
+    where
+        products.first_counted_at is not null
+        and {{ of_groups_to_do('products.customer_id') }}
 
 ),
 
@@ -105,7 +109,9 @@ allocations as (
 
     from {{ ref('int_returns_allocated') }}
 
-    where purchase_fingerprint is not null
+    where
+        purchase_fingerprint is not null
+        and {{ of_groups_to_do('customer_id') }}
 
 ),
 

@@ -32,6 +32,8 @@ product_groups as (
 
     from {{ ref('int_customer_products_totalled') }}
 
+    where {{ of_groups_to_do() }}
+
     group by change_group
 
 ),

@@ -6,45 +6,40 @@
     tags=['change_groups'],
 ) }}
 
+-- A build of all reads the lines three times rather than hold them in memory; a daily
+-- one holds the few that it computes.
+{%- set lines_to_do %}
+    select
+        *,
+        {{ row_fingerprint(['change_group', 'invoice_number', 'stock_code']) }}
+            as product_fingerprint
+
+    from {{ ref('stg_online_retail__lines') }}
+
+    where {{ of_groups_to_do() }}
+{%- endset %}
+{%- set lines_again = 'select * from lines' if is_incremental() else lines_to_do %}
+
 with
-
-lines as (
-
-    select
-        *,
-        {{ row_fingerprint(['change_group', 'invoice_number', 'stock_code']) }}
-            as product_fingerprint
-
-    from {{ ref('stg_online_retail__lines') }}
-
-),
-
--- The same lines, read twice more rather than held in memory.
-products as (
-
-    select
-        change_group,
-        {{ row_fingerprint(['change_group', 'invoice_number', 'stock_code']) }}
-            as product_fingerprint
-
-    from {{ ref('stg_online_retail__lines') }}
-
-),
-
-possible_copies as (
-
-    select
-        *,
-        {{ row_fingerprint(['change_group', 'invoice_number', 'stock_code']) }}
-            as product_fingerprint
-
-    from {{ ref('stg_online_retail__lines') }}
-
-),
 
 groups_to_do as (
 
     {{ changed_groups(ref('int_change_groups_delivered')) }}
+
+),
+
+lines as (
+    {{ lines_to_do }}
+
+),
+
+products as (
+    {{ lines_again }}
+
+),
+
+possible_copies as (
+    {{ lines_again }}
 
 ),
 
@@ -70,14 +65,11 @@ non_product_codes as (
 -- another, and only there has what is wanted per product to be added up.
 repeated_products as (
 
-    select products.product_fingerprint
+    select product_fingerprint
 
     from products
 
-    inner join groups_to_do
-        on products.change_group = groups_to_do.change_group
-
-    group by products.product_fingerprint
+    group by product_fingerprint
 
     having count(*) > 1
 

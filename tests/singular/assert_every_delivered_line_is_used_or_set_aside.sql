@@ -1,6 +1,8 @@
 -- Every delivered line is in exactly one of the two marts of lines: file by file they
 -- hold as many lines as were classified, and the same. Sums of fingerprints tell so in
--- one pass, where comparing ten million keys takes as long as building them.
+-- one pass, where comparing ten million keys takes as long as building them. Day by
+-- day, rpt_control_totals says the same of counts and amounts.
+{{ config(tags=['weekly']) }}
 
 {%- set content = [
     'source_row', 'invoice_number', 'stock_code', 'customer_id', 'product_description',

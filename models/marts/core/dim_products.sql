@@ -28,6 +28,7 @@ sales as (
         returned_quantity,
         returned_amount,
         net_amount,
+        is_product_repeated,
         invoiced_at
 
     from {{ ref('int_lines_netted') }}
@@ -36,7 +37,8 @@ sales as (
 
 ),
 
-order_products as (
+-- An order of a product is a line, but for the few invoices that have it on several.
+repeated_orders as (
 
     select distinct
         invoice_number,
@@ -45,7 +47,9 @@ order_products as (
 
     from {{ ref('int_lines_netted') }}
 
-    where line_type = 'purchase'
+    where
+        line_type = 'purchase'
+        and is_product_repeated
 
 ),
 
@@ -135,6 +139,7 @@ totals as (
         sum(line_amount) as gross_amount,
         sum(returned_amount) as returned_amount,
         sum(net_amount) as net_amount,
+        sum(case when is_product_repeated then 0 else 1 end) as single_order_count,
         min(invoiced_at) as first_sold_at,
         max(invoiced_at) as last_sold_at
 
@@ -144,13 +149,13 @@ totals as (
 
 ),
 
-orders as (
+repeated as (
 
     select
         stock_code,
         count(*) as order_count
 
-    from order_products
+    from repeated_orders
 
     group by stock_code
 
@@ -179,7 +184,10 @@ final as (
 
         -- measures
         coalesce(names.description_count, 0) as description_count,
-        coalesce(orders.order_count, 0) as order_count,
+        cast(
+            coalesce(totals.single_order_count, 0) + coalesce(repeated.order_count, 0)
+            as bigint
+        ) as order_count,
         coalesce(customers.customer_count, 0) as customer_count,
         cast(coalesce(totals.purchased_quantity, 0) as bigint) as purchased_quantity,
         cast(coalesce(totals.returned_quantity, 0) as bigint) as returned_quantity,
@@ -205,8 +213,8 @@ final as (
     left outer join totals
         on codes.stock_code = totals.stock_code
 
-    left outer join orders
-        on codes.stock_code = orders.stock_code
+    left outer join repeated
+        on codes.stock_code = repeated.stock_code
 
     left outer join customers
         on codes.stock_code = customers.stock_code

@@ -48,12 +48,14 @@ lines as (
     select
         stock_code,
         invoice_number,
+        customer_id,
         counted_quantity,
         counted_amount,
         line_type,
+        is_product_repeated,
         cast({{ dbt.date_trunc('month', 'invoiced_at') }} as date) as sales_month
 
-    from {{ ref('fct_invoice_lines') }}
+    from {{ ref('int_lines_netted') }}
 
     where
         line_type = 'purchase'
@@ -108,8 +110,16 @@ months as (
         sales_month,
         sum(counted_quantity) as counted_quantity,
         sum(counted_amount) as counted_amount,
-        count(
-            distinct case when line_type = 'purchase' then invoice_number end
+        -- An order of a product is a line, but for the few invoices that have it on
+        -- several.
+        sum(
+            case when line_type <> 'purchase' or is_product_repeated then 0 else 1 end
+        )
+        + count(
+            distinct case
+                when line_type = 'purchase' and is_product_repeated
+                    then {{ row_fingerprint(['invoice_number', 'customer_id']) }}
+            end
         ) as order_count
 
     from lines
