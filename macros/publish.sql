@@ -70,10 +70,20 @@
     {%- if target.type != "duckdb" or target.schema not in ("main", "default") -%}
         {{ return(false) }}
     {%- endif -%}
+    {{ return(has_function("publish_warehouse")) }}
+
+{% endmacro %}
+
+
+{#- Whether the plugin has given DuckDB a function of ours. -#}
+{% macro has_function(name) %}
+
+    {%- if target.type != "duckdb" -%}
+        {{ return(false) }}
+    {%- endif -%}
     {{ return(
-        run_query(
-            "select 1 from duckdb_functions() where function_name = 'publish_warehouse'"
-        ) | length > 0
+        run_query("select 1 from duckdb_functions() where function_name = '" ~ name ~ "'")
+        | length > 0
     ) }}
 
 {% endmacro %}

@@ -1,4 +1,5 @@
-{#- Stops the run with a sentence when there is nothing to read. -#}
+{#- Stops the run with a sentence when there is nothing to read, or something that cannot
+    be read. -#}
 {% macro require_source_lines() %}
 
     {%- if execute and not var("source_table")
@@ -9,6 +10,17 @@
             ~ " Load a file with `retail-segments load FILE`, make demo lines with"
             ~ " `retail-segments demo`, or run `make build`, which does."
         ) -%}
+    {%- endif -%}
+
+    {%- if execute and flags.WHICH in ("build", "run", "test", "freshness")
+        and has_function("landing_damage") -%}
+        {%- set damage = run_query(
+            "select landing_damage('"
+            ~ env_var("LANDING_PATH", "landing") | replace("'", "''") ~ "')"
+        ).rows[0][0] -%}
+        {%- if damage -%}
+            {%- do exceptions.raise_compiler_error(damage) -%}
+        {%- endif -%}
     {%- endif -%}
 
 {% endmacro %}

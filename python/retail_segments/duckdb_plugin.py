@@ -1,7 +1,7 @@
 """A dbt-duckdb plugin: makes the folder of the warehouse file, and publishes the file.
 
-It also says in a sentence why the file cannot be opened, where dbt would print a
-traceback.
+It also says in a sentence why the file, or one of the landing folder, cannot be read,
+where dbt would print a traceback or an engine's words.
 """
 
 import os
@@ -14,6 +14,7 @@ from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt_common.exceptions import DbtRuntimeError
 from duckdb.sqltypes import VARCHAR
 
+from retail_segments.landing import say_damage
 from retail_segments.locks import is_in_use, say_in_use
 from retail_segments.publishing import publish
 
@@ -48,7 +49,14 @@ class Plugin(BasePlugin):
             ) from error
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
-        """Give SQL the function that macros/publish.sql calls."""
+        """Give SQL the functions that macros call."""
+        conn.create_function(
+            "landing_damage",
+            lambda landing: say_damage(Path(landing)),
+            [VARCHAR],
+            VARCHAR,
+            side_effects=True,
+        )
         creds = self.creds
         if creds is not None and _is_file(creds):
             conn.create_function(

@@ -14,8 +14,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+import duckdb
+
 from retail_segments.errors import ExitCode, SpokenError
 from retail_segments.folders import flush, hold
+from retail_segments.sql import file_pattern
 
 Kind = Literal["lines", "demo"]
 
@@ -164,6 +167,37 @@ def landed_file(landing: Path, kind: Kind, source_hash: str) -> Path:
     'lines-0123456789abcdef.parquet'
     """
     return landing / f"{kind}-{source_hash[:16]}.parquet"
+
+
+def say_damage(landing: Path) -> str | None:
+    """Say which file, of lines or of a campaign, a build could not read.
+
+    Parameters
+    ----------
+    landing : Path
+        The landing folder, which need not exist.
+
+    Returns
+    -------
+    str or None
+        What is wrong with the first such file, in order of name, and what to do; None
+        if all are Parquet.
+    """
+    files = [*landing.glob("*.parquet"), *(landing / CAMPAIGNS).glob("*.parquet")]
+    with duckdb.connect() as connection:
+        for path in sorted(files):
+            try:
+                connection.execute(
+                    "from parquet_file_metadata(?)", [file_pattern(path)]
+                ).fetchall()
+            except duckdb.Error as error:
+                reason = str(error).splitlines()[0]
+                return (
+                    f"'{path}' cannot be read as Parquet ({reason}). Only load and "
+                    "export-audience write files there: move this one away, and load "
+                    "what it was made of with `retail-segments load FILE`."
+                )
+    return None
 
 
 @contextmanager

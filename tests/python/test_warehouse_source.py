@@ -281,6 +281,19 @@ def test_without_lines_the_build_says_how_to_load_some(refuse, tmp_path):
     assert "retail-segments load FILE" in said
 
 
+@pytest.mark.parametrize("folder", ["", "campaigns"])
+def test_a_landing_file_that_is_no_parquet_is_named(folder, refuse, tmp_path):
+    landing = write_landing(tmp_path / "landing [1]", make_lines())
+    foreign = landing / folder / "mine's.parquet"
+    foreign.parent.mkdir(exist_ok=True)
+    foreign.write_text("InvoiceNo,StockCode")
+
+    said = " ".join(refuse({}, landing).split())
+
+    assert f"'{foreign}' cannot be read as Parquet (" in said
+    assert "move this one away, and load what it was made of" in said
+
+
 @pytest.mark.parametrize(
     "problems",
     [
