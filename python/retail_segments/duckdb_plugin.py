@@ -52,7 +52,8 @@ class Plugin(BasePlugin):
         """Give SQL the functions that macros call."""
         conn.create_function(
             "landing_damage",
-            lambda landing: say_damage(Path(landing)),
+            # A function that is given something may not return nothing.
+            lambda landing: say_damage(Path(landing)) or "",
             [VARCHAR],
             VARCHAR,
             side_effects=True,
