@@ -14,13 +14,16 @@
 
     {%- if execute and flags.WHICH in ("build", "run", "test", "freshness")
         and has_function("landing_damage") -%}
-        {%- set damage = run_query(
-            "select landing_damage('"
-            ~ env_var("LANDING_PATH", "landing") | replace("'", "''") ~ "')"
-        ).rows[0][0] -%}
-        {%- if damage -%}
-            {%- do exceptions.raise_compiler_error(damage) -%}
-        {%- endif -%}
+        {%- set folders = ["/campaigns"] if var("source_table") else ["", "/campaigns"] -%}
+        {%- for folder in folders -%}
+            {%- set damage = run_query(
+                "select landing_damage('"
+                ~ env_var("LANDING_PATH", "landing") | replace("'", "''") ~ folder ~ "')"
+            ).rows[0][0] -%}
+            {%- if damage -%}
+                {%- do exceptions.raise_compiler_error(damage) -%}
+            {%- endif -%}
+        {%- endfor -%}
     {%- endif -%}
 
 {% endmacro %}

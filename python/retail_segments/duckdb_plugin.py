@@ -53,7 +53,7 @@ class Plugin(BasePlugin):
         conn.create_function(
             "landing_damage",
             # A function that is given something may not return nothing.
-            lambda landing: say_damage(Path(landing)) or "",
+            lambda folder: say_damage(Path(folder)) or "",
             [VARCHAR],
             VARCHAR,
             side_effects=True,

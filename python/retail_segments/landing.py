@@ -169,13 +169,13 @@ def landed_file(landing: Path, kind: Kind, source_hash: str) -> Path:
     return landing / f"{kind}-{source_hash[:16]}.parquet"
 
 
-def say_damage(landing: Path) -> str | None:
+def say_damage(folder: Path) -> str | None:
     """Say which file, of lines or of a campaign, a build could not read.
 
     Parameters
     ----------
-    landing : Path
-        The landing folder, which need not exist.
+    folder : Path
+        The landing folder or that of the campaigns, which need not exist.
 
     Returns
     -------
@@ -183,9 +183,8 @@ def say_damage(landing: Path) -> str | None:
         What is wrong with the first such file, in order of name, and what to do; None
         if all are Parquet.
     """
-    files = [*landing.glob("*.parquet"), *(landing / CAMPAIGNS).glob("*.parquet")]
     with duckdb.connect() as connection:
-        for path in sorted(files):
+        for path in sorted(folder.glob("*.parquet")):
             try:
                 connection.execute(
                     "from parquet_file_metadata(?)", [file_pattern(path)]

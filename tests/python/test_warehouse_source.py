@@ -143,10 +143,13 @@ def from_table(lines, tmp_path_factory):
     folder = tmp_path_factory.mktemp("table")
     path = folder / "warehouse.duckdb"
     write_table(path, lines)
+    # The landing folder is not read, so what lies there is no matter.
+    (folder / "landing").mkdir()
+    (folder / "landing" / "stray.parquet").touch()
     result = run_dbt(
         ["build", "--warn-error", "--exclude-resource-type", "unit_test"],
         folder=folder,
-        landing=folder / "no-landing",
+        landing=folder / "landing",
         variables=SETTINGS | TABLE,
     )
     assert result.returncode == 0, result.stdout + result.stderr

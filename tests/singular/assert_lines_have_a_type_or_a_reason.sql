@@ -1,7 +1,7 @@
 -- A line has a line type when it is usable and a reject reason when it is not, never
 -- both; and no line is usable for which there is a reason: a further copy, a line of a
--- later day, an adjustment, or one without units or a price. Purchases and returns are
--- of products, and of the sign that their name says.
+-- later day, an adjustment, or one without numbers, a date, units or a price. Purchases
+-- and returns are of products, and of the sign that their name says.
 
 with
 
@@ -13,9 +13,11 @@ lines as (
         line_type,
         reject_reason,
         invoice_number,
+        stock_code,
         copy_number,
         quantity,
         unit_price,
+        line_amount,
         is_usable,
         is_product,
         invoiced_at
@@ -48,7 +50,13 @@ where
     or (
         lines.is_usable
         and (
-            lines.copy_number > 1
+            lines.invoice_number is null
+            or lines.stock_code is null
+            or lines.quantity is null
+            or lines.unit_price is null
+            or lines.line_amount is null
+            or lines.invoiced_at is null
+            or lines.copy_number > 1
             or lines.quantity = 0
             or lines.unit_price <= 0
             or lines.invoiced_at >= as_of.as_of_date
