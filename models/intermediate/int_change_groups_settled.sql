@@ -38,8 +38,6 @@ line_groups as (
     select
         change_group,
         max(group_fingerprint) as group_fingerprint,
-        max(case when is_guest then 0 else 1 end) as known_customers,
-        max(case when is_purchase then 1 else 0 end) as purchases,
         max(case when is_purchase and not is_guest then 1 else 0 end)
             as known_purchases
 
@@ -74,8 +72,6 @@ final as (
         ]) }} as group_fingerprint,
 
         -- flags
-        line_groups.known_customers = 1 as has_known_customer,
-        line_groups.purchases = 1 as has_purchase,
         line_groups.known_purchases = 1 as has_known_purchase
 
     from line_groups

@@ -2,7 +2,7 @@
 -- add up. There are far fewer days than lines.
 {{ config(
     materialized='incremental' if target.type == 'duckdb' else 'table',
-    pre_hook="{{ forget_changed_groups(ref('int_change_groups_settled'), 'has_known_customer') }}",
+    pre_hook="{{ forget_changed_groups(ref('int_invoice_parts_totalled'), 'customer_id is not null') }}",
     tags=['change_groups'],
 ) }}
 
@@ -10,31 +10,43 @@ with
 
 groups_to_do as (
 
-    {{ changed_groups(ref('int_change_groups_settled'), 'has_known_customer') }}
+    {{ changed_groups(ref('int_invoice_parts_totalled'), 'customer_id is not null') }}
 
 ),
 
-settled_groups as (
+parts as (
 
-    select
-        change_group,
-        has_known_purchase
+    select *
 
-    from {{ ref('int_change_groups_settled') }}
+    from {{ ref('int_invoice_parts_totalled') }}
+
+    where
+        customer_id is not null
+        and {{ of_groups_to_do() }}
+
+),
+
+sold_groups as (
+
+    select distinct change_group
+
+    from parts
+
+    where is_sold
 
 ),
 
 product_groups as (
 
     select
-        change_group,
+        customer_id as change_group,
         max(group_fingerprint) as group_fingerprint
 
     from {{ ref('int_customer_products_totalled') }}
 
-    where {{ of_groups_to_do() }}
+    where {{ of_groups_to_do('customer_id') }}
 
-    group by change_group
+    group by customer_id
 
 ),
 
@@ -47,12 +59,12 @@ stamped_groups as (
         groups_to_do.change_group,
         case
             when
-                settled_groups.has_known_purchase
+                sold_groups.change_group is not null
                 and product_groups.group_fingerprint
                 = groups_to_do.group_fingerprint
                 then groups_to_do.group_fingerprint
             when
-                not settled_groups.has_known_purchase
+                sold_groups.change_group is null
                 and product_groups.change_group is null
                 then groups_to_do.group_fingerprint
             else 0
@@ -60,29 +72,11 @@ stamped_groups as (
 
     from groups_to_do
 
-    inner join settled_groups
-        on groups_to_do.change_group = settled_groups.change_group
+    left outer join sold_groups
+        on groups_to_do.change_group = sold_groups.change_group
 
     left outer join product_groups
         on groups_to_do.change_group = product_groups.change_group
-
-),
-
-lines as (
-
-    select
-        netted.customer_id,
-        netted.line_amount,
-        cast(netted.invoiced_at as date) as activity_date
-
-    from {{ ref('int_lines_netted') }} as netted
-
-    inner join stamped_groups
-        on netted.change_group = stamped_groups.change_group
-
-    where
-        not netted.is_guest
-        and netted.line_type = 'purchase'
 
 ),
 
@@ -134,16 +128,18 @@ activities as (
 
     select
         customer_id,
-        activity_date,
+        cast(invoiced_at as date) as activity_date,
         0 as new_product_count,
         sum(line_amount) as gross_amount,
         cast(0 as decimal(18, 4)) as returned_amount
 
-    from lines
+    from parts
+
+    where line_type = 'purchase'
 
     group by
         customer_id,
-        activity_date
+        cast(invoiced_at as date)
 
     union all
 

@@ -46,8 +46,6 @@ final as (
         -- keys
         customer_id,
         stock_code,
-        -- The change group of a known customer is the customer.
-        customer_id as change_group,
 
         -- attributes
         min(group_fingerprint) as group_fingerprint,

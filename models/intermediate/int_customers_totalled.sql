@@ -2,7 +2,7 @@
 -- where they live and what they like. The base of the customer marts.
 {{ config(
     materialized='incremental' if target.type == 'duckdb' else 'table',
-    pre_hook="{{ forget_changed_groups(ref('int_change_groups_settled'), 'has_known_customer') }}",
+    pre_hook="{{ forget_changed_groups(ref('int_invoice_parts_totalled'), 'customer_id is not null') }}",
     tags=['change_groups'],
 ) }}
 
@@ -10,31 +10,43 @@ with
 
 groups_to_do as (
 
-    {{ changed_groups(ref('int_change_groups_settled'), 'has_known_customer') }}
+    {{ changed_groups(ref('int_invoice_parts_totalled'), 'customer_id is not null') }}
 
 ),
 
-settled_groups as (
+parts as (
 
-    select
-        change_group,
-        has_known_purchase
+    select *
 
-    from {{ ref('int_change_groups_settled') }}
+    from {{ ref('int_invoice_parts_totalled') }}
+
+    where
+        customer_id is not null
+        and {{ of_groups_to_do() }}
+
+),
+
+sold_groups as (
+
+    select distinct change_group
+
+    from parts
+
+    where is_sold
 
 ),
 
 product_groups as (
 
     select
-        change_group,
+        customer_id as change_group,
         max(group_fingerprint) as group_fingerprint
 
     from {{ ref('int_customer_products_totalled') }}
 
-    where {{ of_groups_to_do() }}
+    where {{ of_groups_to_do('customer_id') }}
 
-    group by change_group
+    group by customer_id
 
 ),
 
@@ -47,12 +59,12 @@ stamped_groups as (
         groups_to_do.change_group,
         case
             when
-                settled_groups.has_known_purchase
+                sold_groups.change_group is not null
                 and product_groups.group_fingerprint
                 = groups_to_do.group_fingerprint
                 then groups_to_do.group_fingerprint
             when
-                not settled_groups.has_known_purchase
+                sold_groups.change_group is null
                 and product_groups.change_group is null
                 then groups_to_do.group_fingerprint
             else 0
@@ -60,35 +72,11 @@ stamped_groups as (
 
     from groups_to_do
 
-    inner join settled_groups
-        on groups_to_do.change_group = settled_groups.change_group
+    left outer join sold_groups
+        on groups_to_do.change_group = sold_groups.change_group
 
     left outer join product_groups
         on groups_to_do.change_group = product_groups.change_group
-
-),
-
-lines as (
-
-    select
-        stamped_groups.group_fingerprint,
-        netted.customer_id,
-        netted.invoice_number,
-        netted.country_name,
-        netted.line_type,
-        netted.quantity,
-        netted.line_amount,
-        netted.returned_quantity,
-        netted.returned_amount,
-        netted.net_amount,
-        netted.invoiced_at
-
-    from {{ ref('int_lines_netted') }} as netted
-
-    inner join stamped_groups
-        on netted.change_group = stamped_groups.change_group
-
-    where not netted.is_guest
 
 ),
 
@@ -125,39 +113,10 @@ heaped_products as (
 
 ),
 
--- The lines are read once; all else is added up from this.
-invoices as (
-
-    select
-        customer_id,
-        invoice_number,
-        country_name,
-        line_type,
-        max(group_fingerprint) as group_fingerprint,
-        count(*) as line_count,
-        sum(quantity) as quantity,
-        sum(line_amount) as line_amount,
-        sum(returned_quantity) as returned_quantity,
-        sum(returned_amount) as returned_amount,
-        sum(net_amount) as net_amount,
-        min(invoiced_at) as first_line_at,
-        max(invoiced_at) as last_line_at
-
-    from lines
-
-    group by
-        customer_id,
-        invoice_number,
-        country_name,
-        line_type
-
-),
-
 amounts as (
 
     select
         customer_id,
-        max(group_fingerprint) as group_fingerprint,
         sum(line_count) as line_count,
         count(distinct country_name) as country_count,
         sum(case when line_type = 'purchase' then quantity else 0 end)
@@ -173,10 +132,10 @@ amounts as (
             case when line_type in ('purchase', 'return') then 0 else line_amount end
         ) as other_amount,
         sum(line_amount) as line_amount,
-        min(first_line_at) as first_line_at,
-        max(last_line_at) as last_line_at
+        min(invoiced_at) as first_line_at,
+        max(invoiced_at) as last_line_at
 
-    from invoices
+    from parts
 
     group by customer_id
 
@@ -193,13 +152,13 @@ ranked_countries as (
             partition by customer_id
             order by
                 case when line_type = 'purchase' then 0 else 1 end,
-                last_line_at desc,
+                invoiced_at desc,
                 country_name asc,
                 invoice_number asc,
                 line_type asc
         ) as country_rank
 
-    from invoices
+    from parts
 
     where country_name is not null
 
@@ -223,9 +182,9 @@ orders as (
         customer_id,
         invoice_number,
         sum(quantity) = sum(returned_quantity) as is_fully_returned,
-        min(first_line_at) as ordered_at
+        min(invoiced_at) as ordered_at
 
-    from invoices
+    from parts
 
     where line_type = 'purchase'
 
@@ -312,7 +271,7 @@ final as (
         amounts.customer_id as change_group,
 
         -- attributes
-        amounts.group_fingerprint,
+        stamped_groups.group_fingerprint,
         countries.country_name,
         favourites.first_stock_code,
         favourites.second_stock_code,
@@ -341,6 +300,9 @@ final as (
         amounts.last_line_at
 
     from amounts
+
+    inner join stamped_groups
+        on amounts.customer_id = stamped_groups.change_group
 
     left outer join countries
         on amounts.customer_id = countries.customer_id

@@ -1,9 +1,8 @@
--- One row per invoice x customer with a purchase or with a line that counts as one: the
--- lines added up once, for orders and every sales mart. Guests are here too, without an
--- id.
+-- One row per invoice x customer with a purchase or with a line that counts as one, for
+-- orders and every sales mart. Guests are here too, without an id.
 {{ config(
     materialized='incremental' if target.type == 'duckdb' else 'table',
-    pre_hook="{{ forget_changed_groups(ref('int_change_groups_settled'), 'has_purchase') }}",
+    pre_hook="{{ forget_changed_groups(ref('int_invoice_parts_totalled'), 'is_sold') }}",
     tags=['change_groups'],
 ) }}
 
@@ -11,38 +10,42 @@ with
 
 groups_to_do as (
 
-    {{ changed_groups(ref('int_change_groups_settled'), 'has_purchase') }}
+    {{ changed_groups(ref('int_invoice_parts_totalled'), 'is_sold') }}
 
 ),
 
-lines as (
+parts as (
 
     select
-        groups_to_do.group_fingerprint,
-        netted.invoice_number,
-        netted.customer_id,
-        netted.country_name,
-        netted.line_type = 'purchase' as is_purchase,
-        netted.is_product_repeated,
-        case when netted.is_product_repeated then netted.stock_code end
-            as repeated_stock_code,
-        netted.quantity,
-        netted.line_amount,
-        netted.returned_quantity,
-        netted.returned_amount,
-        netted.net_amount,
-        netted.counted_quantity,
-        netted.counted_amount,
-        netted.invoiced_at
+        *,
+        line_type = 'purchase' as is_purchase
 
-    from {{ ref('int_lines_netted') }} as netted
-
-    inner join groups_to_do
-        on netted.change_group = groups_to_do.change_group
+    from {{ ref('int_invoice_parts_totalled') }}
 
     where
-        netted.line_type = 'purchase'
-        or netted.is_counted
+        is_sold
+        and {{ of_groups_to_do() }}
+
+),
+
+-- A product on several lines of an invoice is one. Few invoices have any.
+repeated_products as (
+
+    select
+        invoice_number,
+        customer_id,
+        count(distinct stock_code) as product_count
+
+    from {{ ref('int_lines_netted') }}
+
+    where
+        line_type = 'purchase'
+        and is_product_repeated
+        and {{ of_groups_to_do() }}
+
+    group by
+        invoice_number,
+        customer_id
 
 ),
 
@@ -56,10 +59,9 @@ totalled as (
         coalesce(
             min(case when is_purchase then country_name end), min(country_name)
         ) as country_name,
-        sum(case when is_purchase then 1 else 0 end) as purchase_line_count,
-        sum(case when is_purchase and not is_product_repeated then 1 else 0 end)
-        + count(distinct case when is_purchase then repeated_stock_code end)
-            as product_count,
+        sum(case when is_purchase then line_count else 0 end) as purchase_line_count,
+        sum(case when is_purchase then single_line_count else 0 end)
+            as single_product_count,
         sum(case when is_purchase then quantity else 0 end) as item_count,
         sum(case when is_purchase then returned_quantity else 0 end)
             as returned_item_count,
@@ -75,7 +77,7 @@ totalled as (
         ) as ordered_at,
         min(case when is_purchase then invoiced_at end) as first_purchase_line_at
 
-    from lines
+    from parts
 
     group by
         invoice_number,
@@ -87,44 +89,53 @@ final as (
 
     select
         -- keys
-        coalesce(customer_id, invoice_number) as change_group,
-        invoice_number,
-        customer_id,
+        coalesce(totalled.customer_id, totalled.invoice_number) as change_group,
+        totalled.invoice_number,
+        totalled.customer_id,
 
         -- attributes
-        group_fingerprint,
-        country_name,
+        totalled.group_fingerprint,
+        totalled.country_name,
 
         -- measures
-        cast(gross_amount as decimal(18, 4)) as gross_amount,
-        cast(returned_amount as decimal(18, 4)) as returned_amount,
-        cast(net_amount as decimal(18, 4)) as net_amount,
-        cast(counted_quantity as bigint) as counted_quantity,
+        cast(totalled.gross_amount as decimal(18, 4)) as gross_amount,
+        cast(totalled.returned_amount as decimal(18, 4)) as returned_amount,
+        cast(totalled.net_amount as decimal(18, 4)) as net_amount,
+        cast(totalled.counted_quantity as bigint) as counted_quantity,
         -- An invoice of which nothing was kept is no order, even where a refund that
         -- was smaller than the price leaves an amount.
         cast(
-            case when is_counted then counted_amount else 0 end as decimal(18, 4)
+            case when totalled.is_counted then totalled.counted_amount else 0 end
+            as decimal(18, 4)
         ) as counted_amount,
-        cast(purchase_line_count as bigint) as purchase_line_count,
-        cast(product_count as bigint) as product_count,
-        cast(item_count as bigint) as item_count,
-        cast(returned_item_count as bigint) as returned_item_count,
+        cast(totalled.purchase_line_count as bigint) as purchase_line_count,
+        cast(
+            totalled.single_product_count
+            + coalesce(repeated_products.product_count, 0) as bigint
+        ) as product_count,
+        cast(totalled.item_count as bigint) as item_count,
+        cast(totalled.returned_item_count as bigint) as returned_item_count,
 
         -- flags
-        is_counted,
-        is_counted
-        and not is_guest
+        totalled.is_counted,
+        totalled.is_counted
+        and not totalled.is_guest
         and row_number() over (
-            partition by customer_id, is_counted
-            order by ordered_at, invoice_number
+            partition by totalled.customer_id, totalled.is_counted
+            order by totalled.ordered_at, totalled.invoice_number
         ) = 1 as is_first_order,
-        is_guest,
+        totalled.is_guest,
 
         -- times
-        ordered_at,
-        first_purchase_line_at
+        totalled.ordered_at,
+        totalled.first_purchase_line_at
 
     from totalled
+
+    left outer join repeated_products
+        on
+            totalled.invoice_number = repeated_products.invoice_number
+            and totalled.customer_id is not distinct from repeated_products.customer_id
 
 )
 

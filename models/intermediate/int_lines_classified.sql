@@ -233,7 +233,6 @@ final as (
         raw_line,
         source_file,
         source_row,
-        source_hash,
 
         -- measures
         quantity,

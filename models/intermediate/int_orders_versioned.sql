@@ -7,7 +7,7 @@
 -- a time is what was bought by then less the returns matched by then.
 {{ config(
     materialized='incremental' if target.type == 'duckdb' else 'table',
-    pre_hook="{{ forget_changed_groups(ref('int_change_groups_settled'), 'has_known_customer') }}",
+    pre_hook="{{ forget_changed_groups(ref('int_invoice_parts_totalled'), 'customer_id is not null') }}",
     tags=['change_groups'],
 ) }}
 
@@ -15,43 +15,25 @@ with
 
 groups_to_do as (
 
-    {{ changed_groups(ref('int_change_groups_settled'), 'has_known_customer') }}
-
-),
-
-lines as (
-
-    select
-        netted.line_fingerprint,
-        netted.invoice_number,
-        netted.customer_id,
-        netted.quantity,
-        netted.line_amount,
-        netted.counted_quantity,
-        netted.invoiced_at
-
-    from {{ ref('int_lines_netted') }} as netted
-
-    inner join groups_to_do
-        on netted.change_group = groups_to_do.change_group
-
-    where
-        netted.is_counted
-        and not netted.is_guest
+    {{ changed_groups(ref('int_invoice_parts_totalled'), 'customer_id is not null') }}
 
 ),
 
 allocations as (
 
     select
-        purchase_fingerprint,
+        purchase_invoice_number,
+        customer_id,
         allocated_quantity,
         allocated_amount,
+        purchased_at,
         returned_at
 
     from {{ ref('int_returns_allocated') }}
 
-    where purchase_fingerprint is not null
+    where
+        purchase_fingerprint is not null
+        and {{ of_groups_to_do() }}
 
 ),
 
@@ -63,9 +45,15 @@ purchases as (
         customer_id,
         invoiced_at,
         sum(quantity) as quantity,
-        sum(line_amount) as line_amount
+        sum(line_amount) as line_amount,
+        sum(counted_quantity) as counted_quantity
 
-    from lines
+    from {{ ref('int_invoice_parts_totalled') }}
+
+    where
+        is_counted
+        and customer_id is not null
+        and {{ of_groups_to_do() }}
 
     group by
         invoice_number,
@@ -78,24 +66,27 @@ purchases as (
 returns as (
 
     select
-        lines.invoice_number,
-        lines.customer_id,
-        lines.invoiced_at,
+        purchases.invoice_number,
+        purchases.customer_id,
+        purchases.invoiced_at,
         allocations.returned_at,
         sum(allocations.allocated_quantity) as quantity,
         sum(allocations.allocated_amount) as line_amount
 
     from allocations
 
-    inner join lines
-        on allocations.purchase_fingerprint = lines.line_fingerprint
+    inner join purchases
+        on
+            allocations.customer_id = purchases.customer_id
+            and allocations.purchase_invoice_number = purchases.invoice_number
+            and allocations.purchased_at = purchases.invoiced_at
 
-    where lines.counted_quantity < lines.quantity
+    where purchases.counted_quantity < purchases.quantity
 
     group by
-        lines.invoice_number,
-        lines.customer_id,
-        lines.invoiced_at,
+        purchases.invoice_number,
+        purchases.customer_id,
+        purchases.invoiced_at,
         allocations.returned_at
 
 ),

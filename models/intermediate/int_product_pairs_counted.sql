@@ -106,9 +106,10 @@ marked as (
         items.basket_number,
         segments.cluster_id,
         frequent.product_number,
-        items.is_counted,
-        items.is_counted and items.is_first_half as is_counted_in_first_half,
-        items.is_counted_at_origin
+        -- A bit for each of: counts, counts in the first half, counts at the origin.
+        case when items.is_counted then 1 else 0 end
+        + case when items.is_counted and items.is_first_half then 2 else 0 end
+        + case when items.is_counted_at_origin then 4 else 0 end as marks
 
     from items
 
@@ -121,30 +122,16 @@ marked as (
 ),
 
 -- Also of products that are frequent in a segment only: its rules are held against all.
-pairs_by_segment as (
+-- A pair has the marks that both products have. There are a hundred times as many rows
+-- to count as pairs, so they are counted by their marks, and added up after.
+marked_pairs as (
 
     select
         marked.cluster_id,
         marked.product_number as left_number,
         partners.product_number as right_number,
-        count(case when marked.is_counted and partners.is_counted then 1 end)
-            as basket_count,
-        count(
-            case
-                when
-                    marked.is_counted_in_first_half
-                    and partners.is_counted_in_first_half
-                    then 1
-            end
-        ) as first_half_basket_count,
-        count(
-            case
-                when
-                    marked.is_counted_at_origin
-                    and partners.is_counted_at_origin
-                    then 1
-            end
-        ) as origin_basket_count
+        marked.marks & partners.marks as marks,
+        count(*) as basket_count
 
     from marked
 
@@ -156,7 +143,29 @@ pairs_by_segment as (
     group by
         marked.cluster_id,
         marked.product_number,
-        partners.product_number
+        partners.product_number,
+        marked.marks & partners.marks
+
+),
+
+pairs_by_segment as (
+
+    select
+        cluster_id,
+        left_number,
+        right_number,
+        sum(case when marks & 1 = 1 then basket_count else 0 end) as basket_count,
+        sum(case when marks & 2 = 2 then basket_count else 0 end)
+            as first_half_basket_count,
+        sum(case when marks & 4 = 4 then basket_count else 0 end)
+            as origin_basket_count
+
+    from marked_pairs
+
+    group by
+        cluster_id,
+        left_number,
+        right_number
 
 ),
 

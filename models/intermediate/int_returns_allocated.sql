@@ -63,6 +63,7 @@ lines as (
 
     select
         classified.line_fingerprint,
+        classified.invoice_number,
         classified.customer_id,
         classified.stock_code,
         classified.line_type,
@@ -91,6 +92,7 @@ events as (
     select
         line_fingerprint,
         invoice_line_id,
+        invoice_number,
         customer_id,
         stock_code,
         line_type,
@@ -161,6 +163,7 @@ purchase_spans as (
     select
         line_fingerprint,
         invoice_line_id,
+        invoice_number,
         customer_id,
         stock_code,
         invoiced_at,
@@ -196,12 +199,14 @@ allocations as (
         return_spans.line_fingerprint as return_fingerprint,
         purchase_spans.line_fingerprint as purchase_fingerprint,
         purchase_spans.invoice_line_id as purchase_line_id,
+        purchase_spans.invoice_number as purchase_invoice_number,
         least(return_spans.span_end, purchase_spans.span_end)
         - greatest(return_spans.span_start, purchase_spans.span_start)
             as allocated_quantity,
         {{ dbt.datediff(
             'purchase_spans.invoiced_at', 'return_spans.invoiced_at', 'day'
-        ) }} as days_to_return
+        ) }} as days_to_return,
+        purchase_spans.invoiced_at as purchased_at
 
     from return_spans
 
@@ -260,9 +265,11 @@ every_part as (
         return_fingerprint,
         purchase_fingerprint,
         purchase_line_id,
+        purchase_invoice_number,
         allocated_quantity,
         days_to_return,
-        cast(null as string) as unmatched_reason
+        cast(null as string) as unmatched_reason,
+        purchased_at
 
     from allocations
 
@@ -272,9 +279,11 @@ every_part as (
         return_fingerprint,
         cast(null as bigint) as purchase_fingerprint,
         cast(null as string) as purchase_line_id,
+        cast(null as string) as purchase_invoice_number,
         allocated_quantity,
         cast(null as bigint) as days_to_return,
-        unmatched_reason
+        unmatched_reason,
+        cast(null as timestamp) as purchased_at
 
     from unmatched
 
@@ -291,6 +300,7 @@ final as (
         ) as return_allocation_id,
         returns.invoice_line_id as return_line_id,
         every_part.purchase_line_id,
+        every_part.purchase_invoice_number,
         every_part.return_fingerprint,
         every_part.purchase_fingerprint,
         returns.change_group,
@@ -311,6 +321,7 @@ final as (
         cast(every_part.days_to_return as bigint) as days_to_return,
 
         -- times
+        every_part.purchased_at,
         returns.invoiced_at as returned_at
 
     from every_part
