@@ -1,6 +1,6 @@
--- One row per invoice x customer x country x line type x instant: the usable lines added
--- up once, for all that invoices, customers and days need of them. There are twenty
--- times as many lines. Guests are here too, without an id.
+-- One row per invoice x customer x country x line type x instant: the usable lines,
+-- added up once for all that invoices, customers and days need of them. There are
+-- twenty times as many lines. Guests are here too, without an id.
 {{ config(
     materialized='incremental' if target.type == 'duckdb' else 'table',
     pre_hook="{{ forget_changed_groups(ref('int_change_groups_settled')) }}",

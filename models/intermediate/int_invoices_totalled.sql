@@ -17,14 +17,15 @@ groups_to_do as (
 parts as (
 
     select
-        *,
-        line_type = 'purchase' as is_purchase
+        parts.*,
+        parts.line_type = 'purchase' as is_purchase
 
-    from {{ ref('int_invoice_parts_totalled') }}
+    from {{ ref('int_invoice_parts_totalled') }} as parts
 
-    where
-        is_sold
-        and {{ of_groups_to_do() }}
+    inner join groups_to_do
+        on parts.change_group = groups_to_do.change_group
+
+    where parts.is_sold
 
 ),
 

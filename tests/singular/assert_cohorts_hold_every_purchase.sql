@@ -95,11 +95,11 @@ invoices as (
         invoice_number,
         sum(line_amount) as gross_amount
 
-    from {{ ref('fct_invoice_lines') }}
+    from {{ ref('int_invoice_parts_totalled') }}
 
     where
         is_counted
-        and not is_guest
+        and customer_id is not null
 
     group by
         customer_id,

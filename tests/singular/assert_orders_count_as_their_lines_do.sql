@@ -23,10 +23,10 @@ lines as (
         sum(counted_amount) as counted_amount,
         min(case when counted_quantity > 0 then invoiced_at end) as ordered_at
 
-    from {{ ref('fct_invoice_lines') }}
+    from {{ ref('int_invoice_parts_totalled') }}
 
     where
-        not is_guest
+        customer_id is not null
         and is_counted
 
     group by

@@ -18,7 +18,7 @@ lines as (
         coalesce(sum(counted_quantity), 0) as counted_quantity,
         coalesce(sum(counted_amount), 0) as counted_amount
 
-    from {{ ref('fct_invoice_lines') }}
+    from {{ ref('int_invoice_parts_totalled') }}
 
 )
 

@@ -11,14 +11,13 @@ lines as (
         customer_id,
         sum(counted_amount) as counted_amount
 
-    from {{ ref('fct_invoice_lines') }}
+    from {{ ref('int_invoice_parts_totalled') }}
 
     where is_counted
 
     group by
         invoice_number,
-        customer_id,
-        is_guest
+        customer_id
 
     having sum(counted_quantity) > 0
 

@@ -32,7 +32,7 @@ lines as (
         coalesce(sum(returned_amount), 0) as returned_amount,
         coalesce(sum(net_amount), 0) as net_amount
 
-    from {{ ref('fct_invoice_lines') }}
+    from {{ ref('int_invoice_parts_totalled') }}
 
     where line_type = 'purchase'
 

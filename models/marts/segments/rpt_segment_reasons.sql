@@ -248,8 +248,8 @@ in_units as (
 
 ),
 
--- The last bits of a meeting point may put it on either side of a whole step, and a tie
--- goes to the smaller cluster number.
+-- The last bits of a meeting point next to a whole step may put it on either side. A
+-- tie goes to the smaller cluster number, and a penny may be too little to tell one.
 steps as (
 
     select -1 as further
@@ -284,7 +284,16 @@ proposals as (
 
     cross join steps
 
-    where abs(in_units.meeting) < 10000000000
+    where
+        abs(in_units.meeting) < 10000000000
+        and (
+            steps.further = 0
+            or (steps.further = 1 and in_units.step < 1)
+            or abs(
+                in_units.meeting / in_units.step
+                - round(in_units.meeting / in_units.step)
+            ) <= 1e-6 * greatest(1, abs(in_units.meeting / in_units.step))
+        )
 
 ),
 
