@@ -233,6 +233,7 @@ final as (
         raw_line,
         source_file,
         source_row,
+        source_hash,
 
         -- measures
         quantity,

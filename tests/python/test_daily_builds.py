@@ -119,6 +119,6 @@ def test_lines_that_came_twice_are_set_aside(days):
         "where reject_reason = 'exact_duplicate' and source_file is not null"
     )
     late = daily.value(
-        "select count(*) from staging.stg_online_retail__lines where source_hash = 'd'"
+        "select count(*) from intermediate.int_lines_classified where source_hash = 'd'"
     )
     assert copies >= late > 0
