@@ -1,6 +1,6 @@
--- Invoice by invoice the parts hold what its lines come to: units, amounts, what was
--- sent back and what counts, and the first line. What other gates add up from the parts
--- is so added up from the lines.
+-- Invoice by invoice, for each line type, the parts hold what its lines come to: units,
+-- amounts, what was sent back and what counts, the first line and the first of which
+-- anything counts. What other gates add up from the parts is so added up from lines.
 
 {%- set measures = [
     'quantity', 'line_amount', 'returned_quantity', 'returned_amount', 'net_amount',
@@ -14,18 +14,22 @@ parts as (
     select
         customer_id,
         invoice_number,
+        line_type,
+        is_counted,
         sum(line_count) as line_count,
         {%- for measure in measures %}
         sum({{ measure }}) as {{ measure }},
         {%- endfor %}
-        min(case when is_counted then invoiced_at end) as first_counted_at,
+        min(case when counted_quantity > 0 then invoiced_at end) as first_counted_at,
         min(invoiced_at) as first_line_at
 
     from {{ ref('int_invoice_parts_totalled') }}
 
     group by
         customer_id,
-        invoice_number
+        invoice_number,
+        line_type,
+        is_counted
 
 ),
 
@@ -34,18 +38,22 @@ lines as (
     select
         customer_id,
         invoice_number,
+        line_type,
+        is_counted,
         count(*) as line_count,
         {%- for measure in measures %}
         sum({{ measure }}) as {{ measure }},
         {%- endfor %}
-        min(case when is_counted then invoiced_at end) as first_counted_at,
+        min(case when counted_quantity > 0 then invoiced_at end) as first_counted_at,
         min(invoiced_at) as first_line_at
 
     from {{ ref('fct_invoice_lines') }}
 
     group by
         customer_id,
-        invoice_number
+        invoice_number,
+        line_type,
+        is_counted
 
 )
 
@@ -64,6 +72,8 @@ from parts
 full outer join lines
     on
         parts.invoice_number = lines.invoice_number
+        and parts.line_type = lines.line_type
+        and parts.is_counted = lines.is_counted
         and coalesce(parts.customer_id, '') = coalesce(lines.customer_id, '')
 
 where

@@ -1,7 +1,7 @@
 -- Months, countries, weekdays x hours and bands of order values each hold every order
 -- that counts once, guests' included; months less guests, and the number of orders,
--- hold those of known customers. The orders are counted from the lines and, a second
--- time, by int_orders_counted.
+-- hold those of known customers. The orders are counted from the parts of invoices and,
+-- a second time, by int_orders_counted.
 
 with
 
