@@ -2,18 +2,33 @@
 -- that day, returns included. Recency, frequency and monetary value, how they buy, the
 -- scores and the RFM segment. A customer with no purchase left keeps a row with the
 -- reason, and no score.
+{{ config(
+    materialized='incremental' if target.type == 'duckdb' else 'table',
+    pre_hook="{{ forget_changed_groups(ref('int_snapshots_fingerprinted')) }}",
+    tags=['history'],
+) }}
 
 with
+
+groups_to_do as (
+
+    {{ changed_groups(ref('int_snapshots_fingerprinted')) }}
+
+),
 
 snapshots as (
 
     select
-        snapshot_date,
-        is_current,
-        is_month_end,
-        is_origin
+        groups_to_do.group_fingerprint,
+        fingerprinted.snapshot_date,
+        fingerprinted.is_current,
+        fingerprinted.is_month_end,
+        fingerprinted.is_origin
 
-    from {{ ref('int_snapshot_dates') }}
+    from {{ ref('int_snapshots_fingerprinted') }} as fingerprinted
+
+    inner join groups_to_do
+        on fingerprinted.change_group = groups_to_do.change_group
 
 ),
 
@@ -70,6 +85,7 @@ known_customers as (
     select
         customers.customer_id,
         snapshots.snapshot_date,
+        snapshots.group_fingerprint,
         snapshots.is_current,
         snapshots.is_month_end,
         snapshots.is_origin,
@@ -234,6 +250,7 @@ final as (
         aged.snapshot_date,
 
         -- attributes
+        aged.group_fingerprint,
         cast(coded.rfm_code as string) as rfm_code,
         rfm_segments.rfm_segment,
         aged.unscored_reason,

@@ -128,7 +128,12 @@ def test_python_models_only_wrap(node):
     assert len(code.splitlines()) <= 60
 
 
-@_named([model for model in MODELS if model.config["materialized"] == "incremental"])
+INCREMENTAL = [
+    model for model in MODELS if model.config["materialized"] == "incremental"
+]
+
+
+@_named([model for model in INCREMENTAL if "history" not in model.tags])
 def test_a_change_of_any_rule_computes_incremental_models_anew(node):
     """All that they are made of counts in `rules_fingerprint`, by its tag."""
     nodes = {other.unique_id: other for other in NODES}
@@ -139,6 +144,17 @@ def test_a_change_of_any_rule_computes_incremental_models_anew(node):
             seen.add(found.unique_id)
             to_do += getattr(found, "depends_on", {}).get("nodes", [])
     assert [name for name in seen if "change_groups" not in nodes[name].tags] == []
+
+
+@_named([model for model in INCREMENTAL if "history" in model.tags])
+def test_what_is_seen_at_dates_depends_on_what_is_fingerprinted_row_by_row(node):
+    """Their own SQL counts by its tag, and all that they read by its rows."""
+    nodes = {other.unique_id: other for other in NODES}
+    parents = set(node.depends_on["nodes"])
+    [fingerprints] = [name for name in parents if name.endswith("_fingerprinted")]
+    assert "history" in nodes[fingerprints].tags
+    read = parents - {fingerprints}
+    assert read <= set(nodes[fingerprints].depends_on["nodes"])
 
 
 @_named(SEEDS)
