@@ -1,7 +1,10 @@
 -- One row per month end, and as of today, with a fingerprint of all that decides in
 -- which segment customers were then: what was known of them, and the centroids of the
 -- current model.
-{{ config(materialized='view', tags=['history']) }}
+{{ config(
+    materialized='view' if target.type == 'duckdb' else 'table',
+    tags=['history'],
+) }}
 
 with
 
