@@ -1,11 +1,11 @@
 {#- The change groups (customers, and invoices of guests) that a model has to compute: on
     an incremental build those whose fingerprint in `parent` is not the one that the
     model's own rows carry, otherwise all. `condition` leaves out groups of which the
-    model never has a row. -#}
-{% macro changed_groups(parent, condition="true") -%}
+    model never has a row; `column` is what the parent calls the group. -#}
+{% macro changed_groups(parent, condition="true", column="change_group") -%}
 
     select distinct
-        change_group,
+        {{ column }}{{ " as change_group" if column != "change_group" }},
         group_fingerprint
 
     from {{ parent }}

@@ -170,7 +170,7 @@ items as (
 
 ),
 
-sizes as (
+counted_items as (
 
     select
         basket_number,
@@ -183,6 +183,21 @@ sizes as (
 
 ),
 
+sizes as (
+
+    select
+        basket_number,
+        cast(product_count as bigint) as product_count,
+        -- Each class holds sizes of up to 15 % more than its smallest. No size lies on
+        -- the edge of one, so that it matters nowhere how logarithms are rounded.
+        cast(floor(7 * ln(greatest(product_count, 1))) as bigint) as size_class,
+        product_count <= {{ var('basket_largest_size') }} as is_small,
+        origin_product_count <= {{ var('basket_largest_size') }} as is_small_at_origin
+
+    from counted_items
+
+),
+
 final as (
 
     select
@@ -192,18 +207,15 @@ final as (
         items.customer_id,
 
         -- measures
-        cast(sizes.product_count as bigint) as product_count,
-        -- Each class holds sizes of up to 15 % more than its smallest. No size lies on
-        -- the edge of one, so that it matters nowhere how logarithms are rounded.
-        cast(floor(7 * ln(greatest(sizes.product_count, 1))) as bigint) as size_class,
+        sizes.product_count,
+        sizes.size_class,
 
         -- flags
         items.ordered_at < dates.halfway_date as is_first_half,
         items.quantity > 0
-        and sizes.product_count <= {{ var('basket_largest_size') }} as is_counted,
+        and sizes.is_small as is_counted,
         items.origin_quantity > 0
-        and sizes.origin_product_count <= {{ var('basket_largest_size') }}
-            as is_counted_at_origin,
+        and sizes.is_small_at_origin as is_counted_at_origin,
 
         -- times
         dates.origin_date,

@@ -12,7 +12,6 @@ lines as (
         content_fingerprint,
         source_file,
         source_row,
-        source_hash,
         invoiced_at
 
     from {{ ref('stg_online_retail__lines') }}
@@ -35,7 +34,6 @@ summed as (
         count(*) as line_count,
         sum(cast({{ row_fingerprint([
             'lines.content_fingerprint', 'lines.source_file', 'lines.source_row',
-            'lines.source_hash',
         ]) }} as decimal(38, 0))) as fingerprint_sum,
         -- A later as-of date lets these in.
         sum(case when lines.invoiced_at >= as_of.as_of_date then 1 else 0 end)

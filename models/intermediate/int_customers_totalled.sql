@@ -1,5 +1,5 @@
--- One row per known customer with any usable line: what they bought and sent back,
--- where they live and what they like. The base of the customer marts.
+-- One row per known customer with any usable line: what they bought and sent back, and
+-- where they live. The base of the customer marts.
 {{ config(
     materialized='incremental' if target.type == 'duckdb' else 'table',
     pre_hook="{{ forget_changed_groups(ref('int_invoice_parts_totalled'), 'customer_id is not null') }}",
@@ -23,93 +23,6 @@ parts as (
     where
         customer_id is not null
         and {{ of_groups_to_do() }}
-
-),
-
-sold_groups as (
-
-    select distinct change_group
-
-    from parts
-
-    where is_sold
-
-),
-
-product_groups as (
-
-    select
-        customer_id as change_group,
-        max(group_fingerprint) as group_fingerprint
-
-    from {{ ref('int_customer_products_totalled') }}
-
-    where {{ of_groups_to_do('customer_id') }}
-
-    group by customer_id
-
-),
-
--- Where products are behind, after an interrupted build, or still there though nothing
--- is bought any more, the mark is one that no group has: the customer is computed anew
--- once they have caught up.
-stamped_groups as (
-
-    select
-        groups_to_do.change_group,
-        case
-            when
-                sold_groups.change_group is not null
-                and product_groups.group_fingerprint
-                = groups_to_do.group_fingerprint
-                then groups_to_do.group_fingerprint
-            when
-                sold_groups.change_group is null
-                and product_groups.change_group is null
-                then groups_to_do.group_fingerprint
-            else 0
-        end as group_fingerprint
-
-    from groups_to_do
-
-    left outer join sold_groups
-        on groups_to_do.change_group = sold_groups.change_group
-
-    left outer join product_groups
-        on groups_to_do.change_group = product_groups.change_group
-
-),
-
-products as (
-
-    select
-        products.customer_id,
-        products.stock_code,
-        products.net_amount
-
-    from {{ ref('int_customer_products_totalled') }} as products
-
-    inner join groups_to_do
-        on products.customer_id = groups_to_do.change_group
-
-    where products.net_amount > 0
-
-),
-
--- The same, with the products of a customer dealt out to three heaps.
-heaped_products as (
-
-    select
-        products.customer_id,
-        products.net_amount,
-        {{ row_fingerprint(['products.stock_code']) }} % 3 as heap_number
-
-    from {{ ref('int_customer_products_totalled') }} as products
-
-    inner join groups_to_do
-        on products.customer_id = groups_to_do.change_group
-
-    where products.net_amount > 0
 
 ),
 
@@ -209,60 +122,6 @@ visits as (
 
 ),
 
--- Each heap has a product of its largest amount, so three products have the smallest of
--- the three amounts or more. Whatever has less is no favourite, which spares sorting
--- most of the products.
-smallest_amounts as (
-
-    select
-        customer_id,
-        least(
-            coalesce(max(case when heap_number = 0 then net_amount end), 0),
-            coalesce(max(case when heap_number = 1 then net_amount end), 0),
-            coalesce(max(case when heap_number = 2 then net_amount end), 0)
-        ) as smallest_amount
-
-    from heaped_products
-
-    group by customer_id
-
-),
-
-ranked_products as (
-
-    select
-        products.customer_id,
-        products.stock_code,
-        row_number() over (
-            partition by products.customer_id
-            order by products.net_amount desc, products.stock_code asc
-        ) as product_rank
-
-    from products
-
-    inner join smallest_amounts
-        on
-            products.customer_id = smallest_amounts.customer_id
-            and products.net_amount >= smallest_amounts.smallest_amount
-
-),
-
-favourites as (
-
-    select
-        customer_id,
-        max(case when product_rank = 1 then stock_code end) as first_stock_code,
-        max(case when product_rank = 2 then stock_code end) as second_stock_code,
-        max(case when product_rank = 3 then stock_code end) as third_stock_code
-
-    from ranked_products
-
-    where product_rank <= 3
-
-    group by customer_id
-
-),
-
 final as (
 
     select
@@ -271,11 +130,8 @@ final as (
         amounts.customer_id as change_group,
 
         -- attributes
-        stamped_groups.group_fingerprint,
+        groups_to_do.group_fingerprint,
         countries.country_name,
-        favourites.first_stock_code,
-        favourites.second_stock_code,
-        favourites.third_stock_code,
 
         -- measures
         cast(amounts.line_count as bigint) as line_count,
@@ -301,17 +157,14 @@ final as (
 
     from amounts
 
-    inner join stamped_groups
-        on amounts.customer_id = stamped_groups.change_group
+    inner join groups_to_do
+        on amounts.customer_id = groups_to_do.change_group
 
     left outer join countries
         on amounts.customer_id = countries.customer_id
 
     left outer join visits
         on amounts.customer_id = visits.customer_id
-
-    left outer join favourites
-        on amounts.customer_id = favourites.customer_id
 
 )
 

@@ -117,14 +117,12 @@ counted_copies as (
                 possible_copies.raw_line
             order by
                 possible_copies.source_file,
-                possible_copies.source_hash,
                 possible_copies.source_row
         ) as copy_number,
         row_number() over (
             partition by possible_copies.content_fingerprint
             order by
                 possible_copies.source_file,
-                possible_copies.source_hash,
                 possible_copies.source_row
         ) as fingerprint_number,
         true as is_product_repeated
@@ -233,7 +231,6 @@ final as (
         raw_line,
         source_file,
         source_row,
-        source_hash,
 
         -- measures
         quantity,

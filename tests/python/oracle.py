@@ -155,7 +155,7 @@ def clean(row: Row) -> Line:
         raw_invoice_date=_raw(row.get("raw_invoice_date"), invoiced_at, has_date),
         raw_unit_price=_raw(row.get("raw_unit_price"), price, has_price),
         raw_line=row.get("raw_line"),
-        source=(row["source_file"], row["source_hash"], row["source_row"]),
+        source=(row["source_file"], row["source_row"]),
     )
 
 

@@ -9,9 +9,6 @@ customers as (
     select
         customer_id,
         country_name,
-        first_stock_code,
-        second_stock_code,
-        third_stock_code,
         line_count,
         country_count,
         order_count,
@@ -29,6 +26,18 @@ customers as (
         last_line_at
 
     from {{ ref('int_customers_totalled') }}
+
+),
+
+favourites as (
+
+    select
+        customer_id,
+        first_stock_code,
+        second_stock_code,
+        third_stock_code
+
+    from {{ ref('int_favourites_picked') }}
 
 ),
 
@@ -103,14 +112,17 @@ final as (
 
     from customers
 
+    left outer join favourites
+        on customers.customer_id = favourites.customer_id
+
     left outer join products as first_products
-        on customers.first_stock_code = first_products.stock_code
+        on favourites.first_stock_code = first_products.stock_code
 
     left outer join products as second_products
-        on customers.second_stock_code = second_products.stock_code
+        on favourites.second_stock_code = second_products.stock_code
 
     left outer join products as third_products
-        on customers.third_stock_code = third_products.stock_code
+        on favourites.third_stock_code = third_products.stock_code
 
     left outer join segments
         on customers.customer_id = segments.customer_id
