@@ -118,19 +118,31 @@ counted_copies as (
             order by
                 possible_copies.source_file,
                 possible_copies.source_row
-        ) as copy_number,
-        row_number() over (
-            partition by possible_copies.content_fingerprint
-            order by
-                possible_copies.source_file,
-                possible_copies.source_row
-        ) as fingerprint_number,
-        true as is_product_repeated
+        ) as copy_number
 
     from possible_copies
 
     inner join repeated_products
         on possible_copies.product_fingerprint = repeated_products.product_fingerprint
+
+),
+
+-- Copies come in the same order as they are counted, so that those of the same name and
+-- row, from a file that was delivered twice, are alike however often this is computed.
+counted_fingerprints as (
+
+    select
+        *,
+        row_number() over (
+            partition by content_fingerprint
+            order by
+                source_file,
+                source_row,
+                copy_number
+        ) as fingerprint_number,
+        true as is_product_repeated
+
+    from counted_copies
 
 ),
 
@@ -140,7 +152,7 @@ numbered as (
 
     union all
 
-    select * from counted_copies
+    select * from counted_fingerprints
 
 ),
 

@@ -119,7 +119,7 @@ def test_lines_that_came_twice_are_set_aside(days):
         "where reject_reason = 'exact_duplicate' and source_file is not null"
     )
     late = daily.value(
-        "select count(*) from (select from intermediate.int_lines_classified "
+        "select count(*) from (select 1 from intermediate.int_lines_classified "
         "group by source_file, source_row having count(*) = 2)"
     )
     assert copies >= late > 0
