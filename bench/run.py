@@ -6,6 +6,8 @@ each size all run as whole processes, one after the other, on the same lines:
 - ``floor.py`` and ``notebook.py`` (the latter up to 20 copies: it needs the lines in
   memory several times over);
 - ``dbt build``: everything from nothing, gates included, unit tests not;
+- ``unit tests of dbt build``, which have lines of their own and take as long at any
+  size: what a plain ``dbt build`` takes more;
 - ``SQL of the floor's scope``: only the models that do what the floor does, one at a
   time; the seconds of their SQL statements are added up, as dbt logs them;
 - ``dbt build, a day more``: ``--selector daily`` once a day's lines have been added,
@@ -43,7 +45,8 @@ MB = 1024 * 1024
 # The kernel reports memory in bytes on a Mac, elsewhere in kilobytes.
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 FLOOR, NOTEBOOK, SPARK = "floor.py", "notebook.py", "dbt build on Spark"
-BUILD, SCOPE, DAILY = "dbt build", "SQL of the floor's scope", "dbt build, a day more"
+BUILD, UNIT_TESTS = "dbt build", "unit tests of dbt build"
+SCOPE, DAILY = "SQL of the floor's scope", "dbt build, a day more"
 LARGEST_NOTEBOOK = 20
 # What the floor computes: lines, returns, orders, RFM, cohorts, months and pairs.
 SCOPE_MODELS = [
@@ -223,6 +226,7 @@ def measure_size(workspace: Workspace, lines: str, copies: int, spark: bool) -> 
     no_unit_tests = ["--exclude-resource-type", "unit_test"]
     note(BUILD, measure_dbt(workspace, "build", *no_unit_tests))
     check_figures(workspace, timings)
+    note(UNIT_TESTS, measure_dbt(workspace, "test", "-s", "test_type:unit"))
     note(SCOPE, measure_scope(workspace))
     measure(
         workspace.python("prepare.py", "day", str(workspace.landing)), workspace.env
@@ -288,6 +292,12 @@ def growth(sizes: dict[int, dict[str, Timing]], name: str) -> float | None:
     return across / sum((x - mean_x) ** 2 for x, _ in points)
 
 
+def share(timings: dict[str, Timing], measure: str, *more: str) -> float:
+    """Divide what a day more takes by what a build, and `more` with it, takes."""
+    whole = sum(getattr(timings[name], measure) for name in (BUILD, *more))
+    return getattr(timings[DAILY], measure) / whole
+
+
 def to_markdown(sizes: dict[int, dict[str, Timing]], machine: str, runs: int) -> str:
     """Lay everything out as a table for docs/bench.md."""
     rows = [("lines", "process", "seconds", "x floor", "CPU s", "peak MB", "gates s")]
@@ -322,10 +332,20 @@ def to_markdown(sizes: dict[int, dict[str, Timing]], machine: str, runs: int) ->
         if (exponent := growth(sizes, name)) is not None
     ]
     grown = f"Seconds grow with lines to the power of: {', '.join(exponents)}.\n\n"
+    shares = [
+        f"- {lines:,} lines: {share(timings, 'seconds'):.0%} of the seconds, "
+        f"{share(timings, 'cpu_seconds'):.0%} of the CPU seconds; "
+        f"{share(timings, 'seconds', UNIT_TESTS):.0%} of the seconds of a build with "
+        "unit tests"
+        for lines, timings in sizes.items()
+    ]
     return (
         f"# Time and memory by size\n\nWritten by `make bench`: {machine}; "
         f"{'one run' if runs == 1 else f'medians of {runs} runs'}.\n\n{table}\n\n"
         + (grown if exponents else "")
+        + "A day more takes of a build:\n\n"
+        + "\n".join(shares)
+        + "\n\n"
         + "`SQL of the floor's scope` adds up the seconds of SQL statements, as dbt "
         "logs them, so\nthat dbt's own are not in it; `gates s` are seconds of data "
         "tests, added up, of which\ntwo run at a time. Peaks are the operating "
@@ -338,7 +358,9 @@ def draw(sizes: dict[int, dict[str, Timing]]) -> None:
     """Draw seconds and memory by number of lines."""
     seconds_and_memory = {
         lines: {
-            name: (timing.seconds, timing.peak_mb) for name, timing in timings.items()
+            name: (timing.seconds, timing.peak_mb)
+            for name, timing in timings.items()
+            if name != UNIT_TESTS
         }
         for lines, timings in sizes.items()
     }

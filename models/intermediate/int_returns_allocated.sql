@@ -84,6 +84,7 @@ lines as (
         classified.is_usable
         and not classified.is_guest
         and classified.line_type in ('purchase', 'return')
+        and {{ of_groups_to_do('classified.change_group') }}
 
 ),
 

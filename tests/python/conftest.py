@@ -8,6 +8,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -219,7 +220,8 @@ class Models:
             if node["resource_type"] in ("model", "seed")
         }
         self._names = {key: node["name"] for key, node in nodes.items()}
-        self._source = f"read_parquet('{landing}/*.parquet')"
+        files = re.escape(f"'{landing}/*.parquet'")
+        self._source = re.compile(rf"read_parquet\({files}[^()]*\)")
         self._catalog = next(iter(self._nodes.values()))["database"]
         self._connection = duckdb.connect(":memory:", config={"threads": 1})
         self._connection.execute(f"attach ':memory:' as \"{self._catalog}\"")
@@ -276,9 +278,13 @@ class Models:
         for parent in node["depends_on"]["nodes"]:
             if parent in self._names:
                 self._build(self._names[parent], done)
-        query = node["compiled_code"].replace(self._source, "landing.lines")
+        query = self._of_given_lines(node["compiled_code"])
         self._replace(node["relation_name"], query)
         done.add(name)
+
+    def _of_given_lines(self, query: str) -> str:
+        """Have a query read the lines in memory in place of the landing folder."""
+        return self._source.sub("landing.lines", query)
 
     def _replace(
         self, relation: str, query: str, given: pa.Table | None = None

@@ -73,13 +73,13 @@ class Daily(Models):
         for name in models:
             node = self._nodes[name]
             relation = node["relation_name"]
-            source = (self._source, "landing.lines")
-            query = node["compiled_code"].replace(*source)
+            query = self._of_given_lines(node["compiled_code"])
             if node["config"]["materialized"] == "view":
                 view = f"create or replace view {relation} as {query}"
                 self._connection.execute(view)
             elif name in self.incremental and self.exists(name):
-                self._append(name, relation, self._again[name].replace(*source))
+                again = self._of_given_lines(self._again[name])
+                self._append(name, relation, again)
             else:
                 self._replace(relation, query)
 

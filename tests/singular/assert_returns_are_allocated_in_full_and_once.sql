@@ -23,7 +23,7 @@ lines as (
         source_row,
         quantity
 
-    from {{ ref('int_lines_netted') }}
+    from {{ ref('int_lines_classified') }}
 
     where line_type in ('purchase', 'return')
 
