@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-import duckdb
 import pandas as pd
 
 from retail_segments.cluster_models import Fitter
-from retail_segments.spark_relations import SparkRelation, to_spark_types
+from retail_segments.spark_relations import SparkRelation, to_pandas, to_spark_types
 
 _SPARK_TYPES = {"string": "string", "int64": "bigint", "Float64": "double"}
 
@@ -37,6 +36,7 @@ def draw(relation: Any, size: int, *, key: str = "customer_id") -> pd.DataFrame:
 
     Examples
     --------
+    >>> import duckdb
     >>> rows = duckdb.sql("select * from (values ('b'), ('a')) as t (customer_id)")
     >>> draw(rows, 1)["customer_id"].tolist()
     ['a', 'b']
@@ -66,6 +66,7 @@ def restrict(relation: Any, condition: str, *, on_spark: str) -> Any:
 
     Examples
     --------
+    >>> import duckdb
     >>> rows = duckdb.sql("select 1 as place union all select 2")
     >>> len(restrict(rows, "place < 9", on_spark="place < 2").df())
     2
@@ -89,6 +90,7 @@ def fitter(relation: Any) -> Fitter | None:
 
     Examples
     --------
+    >>> import duckdb
     >>> fitter(duckdb.sql("select 1 as frequency")) is None
     True
     """
@@ -123,6 +125,7 @@ def score(
 
     Examples
     --------
+    >>> import duckdb
     >>> rows = duckdb.sql("select 'a' as customer_id, 2 as n")
     >>> score(rows, lambda batch: batch * 2, {"customer_id": "string", "n": "int64"})
       customer_id  n
@@ -134,8 +137,7 @@ def score(
     def in_batches(batches: Iterator[Any]) -> Iterator[Any]:
         for batch in batches:
             # By way of DuckDB, so that the function gets the types that it gets there.
-            rows = duckdb.from_arrow(batch).df()
-            yield from to_spark_types(duckdb.from_df(function(rows))).to_batches()
+            yield from to_spark_types(function(to_pandas(batch))).to_batches()
 
     schema = ", ".join(f"{name} {_SPARK_TYPES[types[name]]}" for name in types)
     return SparkRelation(relation.frame.mapInArrow(in_batches, schema))

@@ -86,8 +86,7 @@ class SparkRelation:
 
     def df(self) -> pd.DataFrame:
         """Fetch the rows as pandas would get them from DuckDB."""
-        frame: pd.DataFrame = duckdb.from_arrow(self.to_arrow_table()).df()
-        return frame
+        return to_pandas(self.to_arrow_table())
 
     def _like(self, frame: Any) -> Self:
         return type(self)(frame)
@@ -129,33 +128,59 @@ class SparkConnection:
         elif isinstance(result, pd.DataFrame):
             # By way of DuckDB, so that columns get the types that they have there. One
             # file, since rows of several come back in another order.
-            table = to_spark_types(duckdb.from_df(result))
-            frame = self.spark.createDataFrame(table).coalesce(1)
+            frame = self.spark.createDataFrame(to_spark_types(result)).coalesce(1)
         else:
             frame = result
         frame.write.mode("overwrite").format("parquet").saveAsTable(name)
 
 
-def to_spark_types(relation: duckdb.DuckDBPyRelation) -> pa.Table:
+def to_pandas(table: pa.Table | pa.RecordBatch) -> pd.DataFrame:
+    """Turn rows into what pandas would get of them from DuckDB.
+
+    Each call has a connection of its own: models run in several threads, and DuckDB's
+    common one refuses a second at a time.
+
+    Parameters
+    ----------
+    table : pyarrow.Table or pyarrow.RecordBatch
+        Rows.
+
+    Returns
+    -------
+    DataFrame
+        The same rows.
+
+    Examples
+    --------
+    >>> to_pandas(pa.table({"frequency": [1, 2]}))["frequency"].tolist()
+    [1, 2]
+    """
+    with duckdb.connect() as connection:
+        frame: pd.DataFrame = connection.from_arrow(table).df()
+    return frame
+
+
+def to_spark_types(frame: pd.DataFrame) -> pa.Table:
     """Give times the zone that the session has, so that they stay as they are.
 
     Parameters
     ----------
-    relation : DuckDB relation
+    frame : DataFrame
         Rows, small enough to hold.
 
     Returns
     -------
     pyarrow.Table
-        As Spark takes it.
+        As Spark takes it, other columns with the types that they have in DuckDB.
 
     Examples
     --------
-    >>> rows = duckdb.sql("select timestamp '2011-12-09 12:50:00' as seen_at")
+    >>> rows = pd.DataFrame({"seen_at": pd.to_datetime(["2011-12-09 12:50:00"])})
     >>> str(to_spark_types(rows).schema.field("seen_at").type)
     'timestamp[us, tz=UTC]'
     """
-    table = relation.to_arrow_table()
+    with duckdb.connect() as connection:
+        table = connection.from_df(frame).to_arrow_table()
     fields = [
         pa.field(field.name, pa.timestamp("us", "UTC"))
         if pa.types.is_timestamp(field.type)

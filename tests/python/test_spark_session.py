@@ -2,12 +2,18 @@
 
 import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from retail_segments import cli, spark_cluster
 from retail_segments.spark_cluster import ClusterSettings, start_cluster, stop_cluster
-from retail_segments.spark_relations import split_at_commas
+from retail_segments.spark_relations import (
+    split_at_commas,
+    to_pandas,
+    to_spark_types,
+)
 from retail_segments.spark_session import SparkError, check_master, java_program
 
 
@@ -76,3 +82,14 @@ def test_stopping_nothing_says_so(monkeypatch, tmp_path):
 def test_commas_within_parentheses_part_nothing(text, parts):
     expected = parts or ["cast(a as decimal(18, 4)) as a", "md5(b)", "c"]
     assert split_at_commas(text) == expected
+
+
+def test_models_in_several_threads_are_in_nobody_s_way():
+    rows = pd.DataFrame({"n": range(200_000), "text": [str(n) for n in range(200_000)]})
+
+    def there_and_back(_):
+        return to_pandas(to_spark_types(rows))
+
+    with ThreadPoolExecutor(3) as threads:
+        for frame in threads.map(there_and_back, range(12)):
+            pd.testing.assert_frame_equal(frame, rows, check_dtype=False)
