@@ -1,7 +1,7 @@
 -- Invoice by invoice, for each line type, the parts hold what its lines come to: units,
 -- amounts, what was sent back and what counts, the first line and the first of which
--- anything counts. What other gates add up from the parts is so added up from lines. Day
--- by day, rpt_control_totals says so of what orders and customers come to.
+-- anything counts. What other gates add up from the parts is so added up from lines.
+-- Day by day, rpt_control_totals says so of what orders and customers come to.
 {{ config(tags=['weekly']) }}
 
 {%- set measures = [
