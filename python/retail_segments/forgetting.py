@@ -9,7 +9,7 @@ import duckdb
 
 from retail_segments.build import WarehouseBusyError, read_warehouse
 from retail_segments.errors import ExitCode, SpokenError
-from retail_segments.folders import flush, remove_versions
+from retail_segments.folders import closed_to_duckdb, flush, remove_versions
 from retail_segments.forgotten import (
     clean_id,
     read_forgotten,
@@ -153,7 +153,8 @@ def compact(warehouse: Path) -> None:
                 f"(storage_version {literal(version)})"
             )
             connection.execute("copy from database old to new")
-        unfinished.replace(warehouse)
+        with closed_to_duckdb(unfinished):
+            unfinished.replace(warehouse)
         flush(warehouse.parent)
     except duckdb.IOException as error:
         if not is_in_use(error):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from retail_segments.folders import flush
+from retail_segments.folders import closed_to_duckdb, flush
 
 
 def published_path(warehouse: Path) -> Path:
@@ -108,7 +108,8 @@ def copy_warehouse(warehouse: Path, target: Path) -> None:
         flush(copy)
         # BI tools that would open it for writing are told so by the file system.
         copy.chmod(0o440)
-        copy.replace(target)
+        with closed_to_duckdb(copy):
+            copy.replace(target)
         flush(target.parent)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)

@@ -8,6 +8,9 @@ import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from dictionary import GLOSSARY, OVERVIEW, TARGET, to_markdown, with_glossary
@@ -182,6 +185,20 @@ def test_only_staging_reads_sources():
         if any(parent.startswith("source.") for parent in model.depends_on["nodes"])
     }
     assert readers == {"staging"}
+
+
+def test_duckdb_knows_how_many_lines_have_landed_if_the_first_file_is_small(tmp_path):
+    source = MANIFEST["sources"]["source.retail_segments.online_retail.lines"]
+    location = source["config"]["external_location"].replace(
+        "'landing/", f"'{tmp_path}/"
+    )
+    for name, count in (("a", 10), ("b", 10_000)):
+        pq.write_table(pa.table({"line": range(count)}), tmp_path / f"{name}.parquet")
+
+    explain = f"explain (format json) select line from {location}"
+    [(_, plan)] = duckdb.sql(explain).fetchall()
+
+    assert re.findall(r'"Estimated Cardinality": "~?([\d,]+)', plan) == ["10010"]
 
 
 def test_marts_are_public_and_everything_else_is_protected():

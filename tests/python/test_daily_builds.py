@@ -25,7 +25,8 @@ class BiServer(threading.Thread):
     def __init__(self, warehouse):
         super().__init__(daemon=True)
         self.file = published_path(warehouse)
-        self.seen, self.faults, self.stopped = [], [], threading.Event()
+        self.seen, self.refused, self.faults = [], [], []
+        self.stopped = threading.Event()
 
     def run(self):
         while not self.stopped.wait(0.2):
@@ -33,7 +34,9 @@ class BiServer(threading.Thread):
                 with duckdb.connect(str(self.file), read_only=True) as connection:
                     self.seen += connection.sql(FIGURES).fetchall()
             except duckdb.Error as error:
-                self.faults.append(str(error))
+                # Whoever opens the copy at the moment of its swap opens it again.
+                at_swap = "Could not set lock on file" in str(error)
+                (self.refused if at_swap else self.faults).append(str(error))
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +98,12 @@ def test_bi_tools_read_on_during_builds_and_see_one_or_the_next(days, record_pro
     in_order = [figures for figures, _ in itertools.groupby(reader.seen)]
 
     assert reader.faults == []
+    assert len(reader.seen) > 20 * len(reader.refused)
     assert len(reader.seen) > 20
     assert len(in_order) == 3
     assert in_order[-1:] == [tuple(row.values()) for row in daily.rows(FIGURES)]
     record_property("reads during builds", len(reader.seen))
+    record_property("reads refused during a swap", len(reader.refused))
     record_property("wrong reads during builds", len(reader.faults))
 
 

@@ -2,6 +2,8 @@
 
 import hashlib
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -9,8 +11,11 @@ import pytest
 from click.testing import CliRunner
 from conftest import Warehouse, run_dbt, write_landing
 from hostile_lines import hostile_lines
+from retail_segments import folders
 from retail_segments.build import BuildError, last_good_build
 from retail_segments.cli import main
+from retail_segments.folders import next_version
+from retail_segments.forgetting import compact
 from retail_segments.publishing import copy_warehouse, published_path
 
 
@@ -115,3 +120,53 @@ def test_a_copy_that_cannot_be_trusted_is_not_swapped_in(tmp_path):
 
     assert target.read_bytes() == good
     assert [path.name for path in target.parent.iterdir()] == ["shop.duckdb"]
+
+
+def publish_once_more(folder):
+    copy_warehouse(folder / "shop.duckdb", folder / "published" / "shop.duckdb")
+    return folder / "published" / "shop.duckdb"
+
+
+def export_once_more(folder):
+    with next_version(folder / "export", BuildError("busy")) as unfinished:
+        shutil.copy(folder / "shop.duckdb", unfinished)
+    return folder / "export" / "current" / "shop.duckdb"
+
+
+def compact_once_more(folder):
+    compact(folder / "shop.duckdb")
+    return folder / "shop.duckdb"
+
+
+@pytest.mark.parametrize(
+    "swap_in", [publish_once_more, export_once_more, compact_once_more]
+)
+def test_nobody_opens_a_file_while_it_is_swapped_in(swap_in, tmp_path, monkeypatch):
+    with duckdb.connect(str(tmp_path / "shop.duckdb")) as connection:
+        connection.execute("create table lines as select 1 as line")
+    file = swap_in(tmp_path)
+
+    def read():
+        program = (
+            "import duckdb, sys\n"
+            "with duckdb.connect(sys.argv[1], read_only=True) as connection:\n"
+            "    connection.table('lines').show()"
+        )
+        return subprocess.run(
+            [sys.executable, "-c", program, file],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    meanwhile = []
+    monkeypatch.setattr(folders.time, "sleep", lambda _: meanwhile.append(read()))
+    before = file.stat().st_ino
+    assert read().returncode == 0
+    swap_in(tmp_path)
+
+    assert file.stat().st_ino != before
+    [refused] = meanwhile
+    assert refused.returncode == 1
+    assert "Could not set lock on file" in refused.stderr
+    assert read().returncode == 0
