@@ -6,8 +6,8 @@ each size all run as whole processes, one after the other, on the same lines:
 - ``floor.py`` and ``notebook.py`` (the latter up to 20 copies: it needs the lines in
   memory several times over);
 - ``dbt build``: everything from nothing, gates included, unit tests not;
-- ``unit tests of dbt build``, which have lines of their own and take as long at any
-  size: what a plain ``dbt build`` takes more;
+- ``unit tests of dbt build``, which have lines of their own: what a plain ``dbt
+  build`` takes more;
 - ``dbt build, a day more``: ``--selector daily`` once a day's lines have been added,
   one line in 360;
 - ``SQL of the floor's scope``: only the models that do what the floor does, one at a

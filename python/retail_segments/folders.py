@@ -4,20 +4,18 @@ import os
 import re
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from retail_segments.errors import ExitCode, SpokenError
+from retail_segments.locks import closed_to_duckdb
 
 if sys.platform != "win32":
     import fcntl
 
 CURRENT = "current"
-# DuckDB's own way from a file's header to its blocks takes about a millisecond.
-SWAP_SECONDS = 0.25
 
 _UNFINISHED = ".unfinished"
 _VERSION = re.compile(r"\d{8}T\d{12}Z")
@@ -55,43 +53,6 @@ def hold(folder: Path, busy: SpokenError) -> Iterator[None]:
         except BlockingIOError:
             raise busy from None
         yield
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def closed_to_duckdb(file: Path) -> Iterator[None]:
-    """Keep DuckDB from opening a file of its own while that is swapped in.
-
-    DuckDB opens a file by its name three times: for its first bytes, its header and its
-    blocks. If another file takes the name in between, it reads the blocks of one by the
-    header of the other, which may fail, or give wrong figures without a word. With this
-    lock the last of the three fails, as it does on a file in use.
-
-    Parameters
-    ----------
-    file : Path
-        The new file, which nobody has open. Windows knows no such lock, and swaps no
-        file that is open.
-
-    Yields
-    ------
-    None
-        To take the name. The lock is held on for ``SWAP_SECONDS``, so that whoever has
-        read the header of the file before is refused too. Any other opening and closing
-        of the file by this process would end it.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    mode = file.stat().st_mode
-    file.chmod(mode | 0o200)
-    handle = os.open(file, os.O_RDWR)
-    try:
-        os.fchmod(handle, mode)
-        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-        time.sleep(SWAP_SECONDS)
     finally:
         os.close(handle)
 

@@ -9,7 +9,7 @@ import duckdb
 
 from retail_segments.build import WarehouseBusyError, read_warehouse
 from retail_segments.errors import ExitCode, SpokenError
-from retail_segments.folders import closed_to_duckdb, flush, remove_versions
+from retail_segments.folders import flush, remove_versions
 from retail_segments.forgotten import (
     clean_id,
     read_forgotten,
@@ -17,7 +17,7 @@ from retail_segments.forgotten import (
     write_forgotten,
 )
 from retail_segments.landing import working_folder
-from retail_segments.locks import is_in_use, say_in_use
+from retail_segments.locks import closed_to_duckdb, is_in_use, say_in_use
 from retail_segments.publishing import copy_warehouse, published_path
 from retail_segments.sql import identifier, literal, query
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import duckdb
 
-from retail_segments.folders import closed_to_duckdb, flush
+from retail_segments.folders import flush
+from retail_segments.locks import closed_to_duckdb
 
 
 def published_path(warehouse: Path) -> Path:

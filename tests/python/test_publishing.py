@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from conftest import Warehouse, run_dbt, write_landing
 from hostile_lines import hostile_lines
-from retail_segments import folders
+from retail_segments import locks
 from retail_segments.build import BuildError, last_good_build
 from retail_segments.cli import main
 from retail_segments.folders import next_version
@@ -160,7 +160,7 @@ def test_nobody_opens_a_file_while_it_is_swapped_in(swap_in, tmp_path, monkeypat
         )
 
     meanwhile = []
-    monkeypatch.setattr(folders.time, "sleep", lambda _: meanwhile.append(read()))
+    monkeypatch.setattr(locks.time, "sleep", lambda _: meanwhile.append(read()))
     before = file.stat().st_ino
     assert read().returncode == 0
     swap_in(tmp_path)
