@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from conftest import Warehouse, run_dbt
+from retail_segments.locks import is_in_use
 from retail_segments.publishing import published_path
 
 SCHEMAS = ("intermediate", "ml", "marts")
@@ -35,8 +36,7 @@ class BiServer(threading.Thread):
                     self.seen += connection.sql(FIGURES).fetchall()
             except duckdb.Error as error:
                 # Whoever opens the copy at the moment of its swap opens it again.
-                at_swap = "Could not set lock on file" in str(error)
-                (self.refused if at_swap else self.faults).append(str(error))
+                (self.refused if is_in_use(error) else self.faults).append(str(error))
 
 
 @pytest.fixture(scope="module")
