@@ -38,7 +38,7 @@
             {%- do ran.append(node_id) -%}
             {%- if status in ("success", "pass", "warn", "no-op") -%}
                 {%- do outcomes.pop(node_id, none) -%}
-                {%- if result.node.resource_type != "test" -%}
+                {%- if result.node.resource_type in ("model", "seed", "snapshot") -%}
                     {%- do made.append(node_id) -%}
                 {%- endif -%}
             {%- elif node_id.split(".")[0] in ("model", "seed", "snapshot", "test") -%}

@@ -91,6 +91,16 @@ def test_readers_keep_the_build_before_until_every_gate_has_passed(shop, monkeyp
     assert Warehouse(shop.published).value(countries) == was
 
 
+@pytest.mark.parametrize("kind", ["unit", "data"])
+def test_tests_alone_publish_nothing_again(kind, shop):
+    """A copy that nothing has changed would take as long as the warehouse is large."""
+    before = shop.published.stat().st_ino
+    tests = shop.dbt("test", "--select", f"int_orders_counted,test_type:{kind}")
+    assert tests.returncode == 0, tests.stdout
+    assert "PASS=0" not in tests.stdout
+    assert shop.published.stat().st_ino == before
+
+
 def test_without_a_good_build_nothing_is_read(shop, monkeypatch):
     monkeypatch.setenv("DUCKDB_PATH", str(shop.warehouse))
     shop.published.unlink()
