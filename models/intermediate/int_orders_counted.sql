@@ -1,5 +1,6 @@
 -- One row per customer x invoice that counts as a purchase under purchase_basis, as it
 -- is now. An invoice of which nothing was kept is no visit.
+{{ config(materialized='view' if target.type == 'duckdb' else 'table') }}
 
 with
 

@@ -8,10 +8,13 @@ lines as (
     select
         stock_code,
         product_description,
+        quantity,
+        line_amount,
         is_usable,
         is_product,
-        line_type,
-        invoiced_at
+        is_product_repeated,
+        invoiced_at,
+        coalesce(line_type = 'purchase', false) as is_purchase
 
     from {{ ref('int_lines_classified') }}
 
@@ -19,21 +22,16 @@ lines as (
 
 ),
 
-sales as (
+allocations as (
 
     select
         stock_code,
-        quantity,
-        line_amount,
-        returned_quantity,
-        returned_amount,
-        net_amount,
-        is_product_repeated,
-        invoiced_at
+        allocated_quantity,
+        allocated_amount
 
-    from {{ ref('int_lines_netted') }}
+    from {{ ref('int_returns_allocated') }}
 
-    where line_type = 'purchase'
+    where purchase_fingerprint is not null
 
 ),
 
@@ -45,7 +43,7 @@ repeated_orders as (
         customer_id,
         stock_code
 
-    from {{ ref('int_lines_netted') }}
+    from {{ ref('int_lines_classified') }}
 
     where
         line_type = 'purchase'
@@ -63,15 +61,21 @@ customer_products as (
 
 ),
 
+-- All lines are read once; what follows adds up a row per code and description.
 described as (
 
     select
         stock_code,
         product_description,
-        sum(case when line_type = 'purchase' then 1 else 0 end)
-            as purchase_line_count,
+        sum(case when is_purchase then 1 else 0 end) as purchase_line_count,
         sum(case when is_usable then 1 else 0 end) as usable_line_count,
         max(case when is_product then 1 else 0 end) as products,
+        sum(case when is_purchase then quantity else 0 end) as purchased_quantity,
+        sum(case when is_purchase then line_amount else 0 end) as gross_amount,
+        sum(case when is_purchase and not is_product_repeated then 1 else 0 end)
+            as single_order_count,
+        min(case when is_purchase then invoiced_at end) as first_sold_at,
+        max(case when is_purchase then invoiced_at end) as last_sold_at,
         max(invoiced_at) as last_used_at
 
     from lines
@@ -122,7 +126,12 @@ codes as (
 
     select
         stock_code,
-        max(products) = 1 as is_product
+        max(products) = 1 as is_product,
+        sum(purchased_quantity) as purchased_quantity,
+        sum(gross_amount) as gross_amount,
+        sum(single_order_count) as single_order_count,
+        min(first_sold_at) as first_sold_at,
+        max(last_sold_at) as last_sold_at
 
     from described
 
@@ -130,20 +139,14 @@ codes as (
 
 ),
 
-totals as (
+returned as (
 
     select
         stock_code,
-        sum(quantity) as purchased_quantity,
-        sum(returned_quantity) as returned_quantity,
-        sum(line_amount) as gross_amount,
-        sum(returned_amount) as returned_amount,
-        sum(net_amount) as net_amount,
-        sum(case when is_product_repeated then 0 else 1 end) as single_order_count,
-        min(invoiced_at) as first_sold_at,
-        max(invoiced_at) as last_sold_at
+        sum(allocated_quantity) as returned_quantity,
+        sum(allocated_amount) as returned_amount
 
-    from sales
+    from allocations
 
     group by stock_code
 
@@ -185,33 +188,35 @@ final as (
         -- measures
         coalesce(names.description_count, 0) as description_count,
         cast(
-            coalesce(totals.single_order_count, 0) + coalesce(repeated.order_count, 0)
-            as bigint
+            codes.single_order_count + coalesce(repeated.order_count, 0) as bigint
         ) as order_count,
         coalesce(customers.customer_count, 0) as customer_count,
-        cast(coalesce(totals.purchased_quantity, 0) as bigint) as purchased_quantity,
-        cast(coalesce(totals.returned_quantity, 0) as bigint) as returned_quantity,
-        cast(coalesce(totals.gross_amount, 0) as decimal(18, 4)) as gross_amount,
-        cast(coalesce(totals.returned_amount, 0) as decimal(18, 4))
+        cast(codes.purchased_quantity as bigint) as purchased_quantity,
+        cast(coalesce(returned.returned_quantity, 0) as bigint) as returned_quantity,
+        cast(codes.gross_amount as decimal(18, 4)) as gross_amount,
+        cast(coalesce(returned.returned_amount, 0) as decimal(18, 4))
             as returned_amount,
-        cast(coalesce(totals.net_amount, 0) as decimal(18, 4)) as net_amount,
-        cast(totals.returned_amount as double)
-        / nullif(cast(totals.gross_amount as double), 0) as return_rate,
+        cast(
+            codes.gross_amount - coalesce(returned.returned_amount, 0)
+            as decimal(18, 4)
+        ) as net_amount,
+        cast(coalesce(returned.returned_amount, 0) as double)
+        / nullif(cast(codes.gross_amount as double), 0) as return_rate,
 
         -- flags
         codes.is_product,
 
         -- times
-        totals.first_sold_at,
-        totals.last_sold_at
+        codes.first_sold_at,
+        codes.last_sold_at
 
     from codes
 
     left outer join names
         on codes.stock_code = names.stock_code
 
-    left outer join totals
-        on codes.stock_code = totals.stock_code
+    left outer join returned
+        on codes.stock_code = returned.stock_code
 
     left outer join repeated
         on codes.stock_code = repeated.stock_code

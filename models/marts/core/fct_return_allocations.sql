@@ -1,6 +1,7 @@
 -- One row per return line x purchase line it reverses, and one row with a null purchase
 -- for the units of a return that found none. Answers: what was sent back, and how long
 -- after it was bought?
+{{ config(materialized='view' if target.type == 'duckdb' else 'table') }}
 
 with
 

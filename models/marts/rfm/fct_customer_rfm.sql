@@ -1,6 +1,7 @@
 -- One row per known customer x month end, and as of today: recency, frequency and
 -- monetary value as they were known on that day, scores and the RFM segment. A customer
 -- with no purchase left keeps a row with the reason, and no score.
+{{ config(materialized='view' if target.type == 'duckdb' else 'table') }}
 
 with
 

@@ -1,6 +1,7 @@
 -- One row per customer with an RFM score x snapshot date: the segment they were in
 -- then, by the current model.
 -- Answers: how did a customer, or a segment, come to be what it is?
+{{ config(materialized='view' if target.type == 'duckdb' else 'table') }}
 
 with
 
