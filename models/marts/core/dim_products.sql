@@ -10,11 +10,11 @@ lines as (
         product_description,
         quantity,
         line_amount,
+        line_type = 'purchase' as is_purchase,
         is_usable,
         is_product,
         is_product_repeated,
-        invoiced_at,
-        coalesce(line_type = 'purchase', false) as is_purchase
+        invoiced_at
 
     from {{ ref('int_lines_classified') }}
 
