@@ -61,7 +61,7 @@ customer_products as (
 
 ),
 
--- All lines are read once; what follows adds up a row per code and description.
+-- What names and sales want of all lines, in one pass over them.
 described as (
 
     select
