@@ -18,44 +18,31 @@ groups_to_do as (
 lines as (
 
     select
-        groups_to_do.group_fingerprint,
-        netted.customer_id,
-        netted.stock_code,
-        netted.line_type = 'purchase' as is_purchase,
-        netted.net_amount,
-        netted.is_counted,
-        netted.invoiced_at
+        customer_id,
+        stock_code,
+        line_type = 'purchase' as is_purchase,
+        net_amount,
+        is_counted,
+        invoiced_at
 
-    from {{ ref('int_lines_netted') }} as netted
-
-    inner join groups_to_do
-        on netted.change_group = groups_to_do.change_group
+    from {{ ref('int_lines_netted') }}
 
     where
-        not netted.is_guest
+        not is_guest
         and (
-            netted.line_type = 'purchase'
-            or netted.is_counted
+            line_type = 'purchase'
+            or is_counted
         )
+        and {{ of_groups_to_do() }}
 
 ),
 
-final as (
+totalled as (
 
     select
-        -- keys
         customer_id,
         stock_code,
-
-        -- attributes
-        min(group_fingerprint) as group_fingerprint,
-
-        -- measures
-        cast(
-            sum(case when is_purchase then net_amount else 0 end) as decimal(18, 4)
-        ) as net_amount,
-
-        -- times
+        sum(case when is_purchase then net_amount else 0 end) as net_amount,
         min(case when is_purchase then invoiced_at end) as first_purchased_at,
         min(case when is_counted then invoiced_at end) as first_counted_at
 
@@ -64,6 +51,31 @@ final as (
     group by
         customer_id,
         stock_code
+
+),
+
+final as (
+
+    select
+        -- keys
+        totalled.customer_id,
+        totalled.stock_code,
+
+        -- attributes
+        groups_to_do.group_fingerprint,
+
+        -- measures
+        cast(totalled.net_amount as decimal(18, 4)) as net_amount,
+
+        -- times
+        totalled.first_purchased_at,
+        totalled.first_counted_at
+
+    from totalled
+
+    -- The change group of a known customer is the customer.
+    inner join groups_to_do
+        on totalled.customer_id = groups_to_do.change_group
 
 )
 

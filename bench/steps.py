@@ -1,0 +1,104 @@
+"""Hold the steps of ``floor.py`` against the models that do the same, and more.
+
+``bench/run.py`` calls it. A model that no step names is counted under ``OTHER``.
+"""
+
+import re
+from collections import Counter
+
+OTHER = "views, dates and the rest"
+# A heading, the floor's steps under it, and the models.
+STEPS = {
+    "lines: copies, reasons": (
+        ["deduplicate", "classify"],
+        ["int_lines_classified"],
+    ),
+    "returns to purchases": (["allocate returns"], ["int_returns_allocated"]),
+    "orders, months": (
+        ["orders", "months"],
+        [
+            "int_invoice_parts_totalled",
+            "int_invoices_totalled",
+            "fct_orders",
+            "rpt_sales_monthly",
+        ],
+    ),
+    "RFM, cohorts": (
+        ["rfm", "scores", "cohorts"],
+        [
+            "int_orders_versioned",
+            "int_customers_totalled",
+            "int_customers_snapshotted",
+            "int_customers_cohorted",
+            "rpt_cohort_retention",
+        ],
+    ),
+    "baskets, pairs": (
+        ["basket items", "pairs"],
+        [
+            "int_baskets_numbered",
+            "int_basket_items_kept",
+            "int_basket_products_counted",
+            "int_product_pairs_counted",
+        ],
+    ),
+    "products and days of customers": (
+        [],
+        ["int_customer_products_totalled", "int_customer_days_totalled"],
+    ),
+    "fingerprints for daily builds": (
+        [],
+        [
+            "int_change_groups_delivered",
+            "int_change_groups_settled",
+            "int_snapshots_fingerprinted",
+        ],
+    ),
+}
+
+
+def seconds_of_floor(output: str) -> dict[str, float]:
+    """Read the seconds of each step from what ``floor.py`` printed."""
+    found = re.findall(r"^(\S.*?)\s+([\d.]+) s$", output, re.MULTILINE)
+    return {name: float(seconds) for name, seconds in found}
+
+
+def compare(floor: dict[str, float], models: Counter) -> list[tuple[str, float, float]]:
+    """Lay the floor's seconds and the models' side by side, under each heading."""
+    rows = [
+        (
+            heading,
+            sum(floor[step] for step in steps),
+            sum(models[model] for model in names),
+        )
+        for heading, (steps, names) in STEPS.items()
+    ]
+    rest = models.total() - sum(ours for _, _, ours in rows)
+    return [*rows, (OTHER, 0.0, rest)]
+
+
+def to_markdown(sizes: dict[int, list[tuple[str, float, float]]]) -> str:
+    """Lay out a table: a row per heading, two columns per number of lines."""
+    head = ["step"]
+    for lines in sizes:
+        head += [f"{lines:,} lines: floor.py", "models"]
+    rows = [
+        head,
+        ["-" * len(head[0]), *("-" * (len(name) - 1) + ":" for name in head[1:])],
+    ]
+    for heading in [*STEPS, OTHER]:
+        row = [heading]
+        for steps in sizes.values():
+            [(_, floor, ours)] = [step for step in steps if step[0] == heading]
+            row += [f"{floor:.1f}" if floor else "", f"{ours:.1f}"]
+        rows.append(row)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    return "\n".join(
+        "| "
+        + " | ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        + " |"
+        for row in rows
+    )
