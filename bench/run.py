@@ -41,6 +41,7 @@ import duckdb
 import picture
 import steps
 from rich.console import Console
+from tables import lay_out
 
 ROOT = Path(__file__).resolve().parents[1]
 BENCH = ROOT / "bench"
@@ -144,6 +145,8 @@ def measure(command: list[str], env: dict[str, str]) -> Timing:
 
     The peak is that of the largest process among it and its children.
     """
+    # What the process before it has left to write is not this one's.
+    os.sync()
     with tempfile.TemporaryFile("w+") as output:
         since = time.perf_counter()
         process = subprocess.Popen(
@@ -350,17 +353,7 @@ def to_markdown(sizes: dict[int, dict[str, Timing]], machine: str, runs: int) ->
                     f"{gates:.1f}" if gates else "",
                 )
             )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    rows.insert(1, tuple("-" * width for width in widths))
-    table = "\n".join(
-        "| "
-        + " | ".join(
-            cell.ljust(width) if column == 1 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        + " |"
-        for row in rows
-    )
+    table = lay_out(rows, left=1)
     exponents = [
         f"{name} {exponent:.2f}"
         for name in (FLOOR, BUILD, SCOPE, DAILY, SPARK)

@@ -6,6 +6,8 @@
 import re
 from collections import Counter
 
+from tables import lay_out
+
 OTHER = "views, dates and the rest"
 # A heading, the floor's steps under it, and the models.
 STEPS = {
@@ -82,23 +84,10 @@ def to_markdown(sizes: dict[int, list[tuple[str, float, float]]]) -> str:
     head = ["step"]
     for lines in sizes:
         head += [f"{lines:,} lines: floor.py", "models"]
-    rows = [
-        head,
-        ["-" * len(head[0]), *("-" * (len(name) - 1) + ":" for name in head[1:])],
-    ]
-    for heading in [*STEPS, OTHER]:
-        row = [heading]
-        for steps in sizes.values():
-            [(_, floor, ours)] = [step for step in steps if step[0] == heading]
+    rows = [head]
+    for steps in zip(*sizes.values(), strict=True):
+        row = [steps[0][0]]
+        for _, floor, ours in steps:
             row += [f"{floor:.1f}" if floor else "", f"{ours:.1f}"]
         rows.append(row)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    return "\n".join(
-        "| "
-        + " | ".join(
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        + " |"
-        for row in rows
-    )
+    return lay_out(rows, left=0)
