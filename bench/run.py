@@ -32,7 +32,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -196,16 +196,16 @@ def measure_dbt(workspace: Workspace, *arguments: str) -> Timing:
     return timing
 
 
-def statement_seconds(log: Path) -> Counter:
+def statement_seconds(log: Path) -> dict[str, float]:
     """Add up from dbt's log, model by model, what their SQL statements took."""
-    seconds = Counter()
+    seconds: dict[str, float] = defaultdict(float)
     for line in log.read_text().splitlines():
         event = json.loads(line)
         if event["info"]["name"] == "SQLQueryStatus":
             node = event["data"].get("node_info", {}).get("unique_id", "")
             if node.startswith("model."):
                 seconds[node.split(".")[-1]] += event["data"]["elapsed"]
-    return seconds
+    return dict(seconds)
 
 
 def measure_floor(workspace: Workspace, lines: str) -> Timing:
@@ -242,7 +242,7 @@ def measure_scope(workspace: Workspace) -> Timing:
         *["-s", *SCOPE_MODELS],
     )
     timing.parts = statement_seconds(workspace.log)
-    timing.seconds = timing.parts.total()
+    timing.seconds = sum(timing.parts.values())
     return timing
 
 
@@ -294,12 +294,10 @@ def middle(timings: list[Timing]) -> Timing:
         median(timing.cpu_seconds for timing in timings),
         median(timing.peak_mb for timing in timings),
         "",
-        Counter(
-            {
-                part: median(timing.parts[part] for timing in timings)
-                for part in timings[0].parts
-            }
-        ),
+        {
+            part: median(timing.parts[part] for timing in timings)
+            for part in timings[0].parts
+        },
     )
 
 

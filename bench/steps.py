@@ -4,7 +4,6 @@
 """
 
 import re
-from collections import Counter
 
 from tables import lay_out
 
@@ -65,8 +64,13 @@ def seconds_of_floor(output: str) -> dict[str, float]:
     return {name: float(seconds) for name, seconds in found}
 
 
-def compare(floor: dict[str, float], models: Counter) -> list[tuple[str, float, float]]:
-    """Lay the floor's seconds and the models' side by side, under each heading."""
+def compare(
+    floor: dict[str, float], models: dict[str, float]
+) -> list[tuple[str, float, float]]:
+    """Lay the floor's seconds and the models' side by side, under each heading.
+
+    A step or a model that was not run is a KeyError: the list above is out of date.
+    """
     rows = [
         (
             heading,
@@ -75,7 +79,7 @@ def compare(floor: dict[str, float], models: Counter) -> list[tuple[str, float, 
         )
         for heading, (steps, names) in STEPS.items()
     ]
-    rest = models.total() - sum(ours for _, _, ours in rows)
+    rest = sum(models.values()) - sum(ours for _, _, ours in rows)
     return [*rows, (OTHER, 0.0, rest)]
 
 
