@@ -159,7 +159,12 @@ STEPS = {
 FIGURES = """
     select
         (select count(*) from orders), (select sum(units) from allocations),
-        count(*), sum(monetary)
+        count(*), sum(monetary),
+        (select sum(customers) from cohorts), (select sum(amount) from months),
+        (
+            select count(*) from pairs
+            where baskets >= (select 0.01 * count(distinct invoice) from items)
+        )
     from labels"""
 
 

@@ -1,9 +1,9 @@
-"""The notebook: the work of ``floor.py`` as analysts do it, in pandas.
+"""The notebook: the work of ``floor.py`` as analysts do it, in pandas and mlxtend.
 
 A yardstick for speed, not a design. It de-duplicates, classifies, matches returns with
-a queue per customer and product, nets orders, measures and scores RFM, and writes
-K-Means labels to a file. Its figures are those of the marts, but for the rounding of
-floats.
+a queue per customer and product, nets orders, measures and scores RFM, follows cohorts,
+adds up months, finds pairs of products, and writes K-Means labels to a file. Its
+figures are those of the marts and of the floor, but for the rounding of floats.
 
 Usage: ``python bench/notebook.py LINES.parquet``, with the columns of Online Retail.
 Prints the seconds of each step (``bench/run.py`` measures whole processes, the start of
@@ -20,12 +20,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from mlxtend.frequent_patterns import fpgrowth
+from scipy.sparse import csr_matrix
 from sklearn.cluster import KMeans
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 CODES = Path(__file__).parents[1] / "seeds" / "non_product_codes.csv"
 KEYS = ["CustomerID", "StockCode"]
+# Of the baskets: products that are in fewer are left out, and so are pairs.
+SUPPORT = 0.01
 
 
 def clean(lines: pd.DataFrame) -> pd.DataFrame:
@@ -109,6 +113,40 @@ def score_rfm(orders: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
     return rfm
 
 
+def follow_cohorts(orders: pd.DataFrame) -> pd.DataFrame:
+    """Count the customers, and add up their orders, by first month and months since."""
+    kept = orders[orders["CustomerID"].notna() & (orders["KeptUnits"] > 0)].copy()
+    month = kept["Moment"].dt.year * 12 + kept["Moment"].dt.month
+    kept["Cohort"] = month.groupby(kept["CustomerID"]).transform("min")
+    kept["Age"] = month - kept["Cohort"]
+    return kept.groupby(["Cohort", "Age"]).agg(
+        Customers=("CustomerID", "nunique"), Net=("Net", "sum")
+    )
+
+
+def add_up_months(lines: pd.DataFrame) -> pd.Series:
+    """Add up the lines by month and country."""
+    month = lines["InvoiceDate"].dt.to_period("M")
+    return lines.groupby([month, lines["Country"]])["Amount"].sum()
+
+
+def find_pairs(lines: pd.DataFrame) -> pd.DataFrame:
+    """Find the pairs of products that are together in enough baskets."""
+    bought = lines[(lines["Quantity"] > 0) & lines["CustomerID"].notna()]
+    items = bought[["InvoiceNo", "StockCode"]].drop_duplicates()
+    basket, baskets = pd.factorize(items["InvoiceNo"])
+    counts = items["StockCode"].value_counts()
+    frequent = items["StockCode"].isin(counts[counts >= SUPPORT * len(baskets)].index)
+    product, products = pd.factorize(items.loc[frequent, "StockCode"])
+    table = csr_matrix(
+        (np.ones(len(product), bool), (basket[frequent], product)),
+        shape=(len(baskets), len(products)),
+    )
+    hot = pd.DataFrame.sparse.from_spmatrix(table, columns=products)
+    sets = fpgrowth(hot, min_support=SUPPORT, use_colnames=True, max_len=2)
+    return sets[sets["itemsets"].map(len) == 2]
+
+
 def label_customers(rfm: pd.DataFrame) -> None:
     """Cluster the customers and write their labels to a file."""
     measures = rfm[["Recency", "Frequency", "Monetary"]]
@@ -153,11 +191,18 @@ def main(source: str) -> None:
     laps.lap("orders")
     rfm = score_rfm(orders, as_of)
     laps.lap("rfm")
+    cohorts = follow_cohorts(orders)
+    laps.lap("cohorts")
+    months = add_up_months(lines)
+    laps.lap("months")
+    pairs = find_pairs(lines)
+    laps.lap("pairs")
     label_customers(rfm)
     laps.lap("k-means")
     laps.total()
     print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024:,} MB")
     figures = [len(orders), allocations["Units"].sum(), len(rfm), rfm["Monetary"].sum()]
+    figures += [cohorts["Customers"].sum(), months.sum(), len(pairs)]
     print(json.dumps([float(figure) for figure in figures]))
 
 
