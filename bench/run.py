@@ -404,9 +404,9 @@ def compare_steps(sizes: dict[int, dict[str, Timing]]) -> str:
         "and more:\n\n" + table + "\n\n"
         "The floor keeps no texts of lines that are set aside, no file and row that a\n"
         "line came from, knows RFM of one day in place of every month end as it was\n"
-        "known then, and computes nothing of the last three rows: products and days\n"
-        "of customers are measures of the RFM mart (different products, return rate),\n"
-        "fingerprints are what daily builds compare.\n\n"
+        "known then, and computes nothing of the rows in which it has no seconds:\n"
+        "products and days of customers are measures of the RFM mart (different\n"
+        "products, return rate), fingerprints are what daily builds compare.\n\n"
     )
 
 

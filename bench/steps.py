@@ -84,7 +84,10 @@ def compare(
 
 
 def to_markdown(sizes: dict[int, list[tuple[str, float, float]]]) -> str:
-    """Lay out a table: a row per heading, two columns per number of lines."""
+    """Lay out a table: a row per heading, two columns per number of lines.
+
+    The last row adds up the steps that both have.
+    """
     head = ["step"]
     for lines in sizes:
         head += [f"{lines:,} lines: floor.py", "models"]
@@ -94,4 +97,9 @@ def to_markdown(sizes: dict[int, list[tuple[str, float, float]]]) -> str:
         for _, floor, ours in steps:
             row += [f"{floor:.1f}" if floor else "", f"{ours:.1f}"]
         rows.append(row)
-    return lay_out(rows, left=0)
+    row = ["together, where both have it"]
+    for measured in sizes.values():
+        floor = sum(theirs for _, theirs, _ in measured)
+        ours = sum(models for _, theirs, models in measured if theirs)
+        row += [f"{floor:.1f}", f"{ours:.1f} ({ours / floor:.1f} x)"]
+    return lay_out([*rows, row], left=0)
