@@ -4,7 +4,7 @@ A yardstick for speed, not a design: no hashed keys, no table of rejected lines,
 control totals, no customer and product tables, no contracts, no tests. It
 de-duplicates, classifies, allocates returns, nets orders, measures and scores RFM,
 follows cohorts, adds up months, counts pairs of products, and writes K-Means labels
-back as a table. Its figures are those of the marts.
+back as a table. Orders, returns and RFM are those of the marts.
 
 Usage: ``python bench/floor.py LINES.parquet``, with the columns of Online Retail.
 Prints the seconds of each step (``bench/run.py`` measures whole processes, the start

@@ -2,8 +2,8 @@
 
 A yardstick for speed, not a design. It de-duplicates, classifies, matches returns with
 a queue per customer and product, nets orders, measures and scores RFM, follows cohorts,
-adds up months, finds pairs of products, and writes K-Means labels to a file. Its
-figures are those of the marts and of the floor, but for the rounding of floats.
+adds up months, finds pairs of products, and writes K-Means labels to a file. It
+finds what the floor finds, but for the rounding of floats.
 
 Usage: ``python bench/notebook.py LINES.parquet``, with the columns of Online Retail.
 Prints the seconds of each step (``bench/run.py`` measures whole processes, the start of
