@@ -126,7 +126,7 @@ audit: env-report env-export
 	    --from mixed --partial-match --allow-only '$(LICENCES)' \
 	    --ignore-packages $(LICENCES_SEEN) --summary
 
-bench: env-dev
+bench: env-dev env-spark
 	$(RUN)python bench/run.py $${DATA:+"$$DATA"}
 
 picture: env-dev

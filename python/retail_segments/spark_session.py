@@ -25,6 +25,14 @@ _REQUIRED = {
     "spark.sql.execution.arrow.pyspark.enabled": "true",
 }
 
+# Where the profile does not say otherwise. From the size of compressed files Spark takes
+# a column of ten million numbers for eight megabytes, and its limit of ten would have the
+# driver gather it for every worker. What a shuffle has counted is nearer the truth.
+_DEFAULTS = {
+    "spark.sql.autoBroadcastJoinThreshold": "1m",
+    "spark.sql.adaptive.autoBroadcastJoinThreshold": "10m",
+}
+
 
 class SparkError(SpokenError):
     """Spark cannot be used; the message says why, and what to do."""
@@ -124,7 +132,7 @@ def open_session(settings: Mapping[str, str]) -> Any:
         # The executors unpickle what this interpreter has pickled.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         builder = SparkSession.builder.enableHiveSupport()
-        for key, value in (_with_places(settings) | _REQUIRED).items():
+        for key, value in (_DEFAULTS | _with_places(settings) | _REQUIRED).items():
             builder = builder.config(key, value)
         try:
             return builder.getOrCreate()

@@ -79,25 +79,33 @@ def _real(folder: Path) -> Path:
     return landing
 
 
-def _build(folder: Path, landing: Path, target: str, master: str) -> None:
+def _run_dbt(
+    folder: Path, landing: Path, master: str, *command: str
+) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {
         "LANDING_PATH": str(landing),
         "DUCKDB_PATH": str(folder / "duckdb.duckdb"),
         "SPARK_WAREHOUSE": str(folder / "spark"),
         "SPARK_MASTER_URL": master,
+        "DBT_TARGET_PATH": str(folder / "target"),
+        "DBT_LOG_PATH": str(folder / "logs"),
     }
-    subprocess.run(
-        [
-            str(Path(sys.executable).parent / "dbt"),
-            *("--quiet", "--warn-error", "build", "--target", target),
-            *("--exclude-resource-type", "unit_test"),
-            *("--target-path", str(folder / "target")),
-            *("--log-path", str(folder / f"logs-{target}")),
-        ],
+    return subprocess.run(
+        [str(Path(sys.executable).parent / "dbt"), *command],
         cwd=ROOT,
         env=environment,
-        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
     )
+
+
+def _build(folder: Path, landing: Path, target: str, master: str) -> None:
+    built = _run_dbt(
+        *(folder, landing, master, "--quiet", "--warn-error", "build"),
+        *("--target", target, "--exclude-resource-type", "unit_test"),
+    )
+    assert built.returncode == 0, built.stdout
 
 
 @pytest.mark.parametrize("deliver", [_demo, _real], ids=["demo", "real"])
@@ -118,6 +126,41 @@ def test_every_table_is_that_of_duckdb(
     shutil.rmtree(tmp_path / "spark", ignore_errors=True)
     assert len(comparisons) > 90
     assert not unequal
+
+
+def test_retry_goes_on_with_the_target_that_failed(master: str, tmp_path: Path) -> None:
+    landing = _demo(tmp_path)
+    gates = ("test", "--target", "spark", "-s", "reject_reasons")
+    assert _run_dbt(tmp_path, landing, master, *gates).returncode == 1, (
+        "there is no table"
+    )
+    seed = ("seed", "--target", "spark", "--target-path", str(tmp_path / "seeded"))
+    assert _run_dbt(tmp_path, landing, master, *seed).returncode == 0
+
+    # It names no target: dbt takes that of the run before.
+    retried = _run_dbt(tmp_path, landing, master, "retry")
+
+    assert retried.returncode == 0, retried.stdout
+
+
+def test_a_column_of_a_large_table_is_not_gathered_in_the_driver(
+    tmp_path: Path,
+) -> None:
+    from retail_segments.spark_session import open_session
+
+    session = open_session(
+        {"spark.master": "local[2]", "spark.sql.warehouse.dir": str(tmp_path)}
+    )
+    texts = ", ".join(f"'the same text' as text_{number}" for number in range(9))
+    session.sql(
+        f"create table lines using parquet as select id, {texts} from range(1e7)"
+    )
+    join = "explain select id from range(1e5) left join lines using (id)"
+
+    plan = session.sql(join).collect()[0][0]
+
+    session.stop()
+    assert "SortMergeJoin" in plan
 
 
 def _agreement(folder: Path) -> float:
