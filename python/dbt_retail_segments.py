@@ -1,9 +1,9 @@
 """Where dbt learns to run Python models on a Spark session.
 
-dbt-core imports every module on the path whose name begins with ``dbt_``, and looks for
-`plugins` there. `dbt build --target spark` has loaded dbt-spark by then; `dbt retry`,
-which learns only later what target it retries, has not. On other targets there is nothing
-to do.
+dbt-core imports every module on the path whose name begins with ``dbt_``, and looks
+for `plugins` there. `dbt build --target spark` has loaded dbt-spark by then; `dbt
+retry`, which learns only later what target it retries, has not. On other targets there
+is nothing to do.
 """
 
 import sys

@@ -25,9 +25,10 @@ _REQUIRED = {
     "spark.sql.execution.arrow.pyspark.enabled": "true",
 }
 
-# Where the profile does not say otherwise. From the size of compressed files Spark takes
-# a column of ten million numbers for eight megabytes, and its limit of ten would have the
-# driver gather it for every worker. What a shuffle has counted is nearer the truth.
+# Where the profile does not say otherwise. From the size of compressed files Spark
+# takes a column of ten million numbers for eight megabytes, and its limit of ten would
+# have the driver gather it for every worker. What a shuffle has counted is nearer the
+# truth.
 _DEFAULTS = {
     "spark.sql.autoBroadcastJoinThreshold": "1m",
     "spark.sql.adaptive.autoBroadcastJoinThreshold": "10m",
