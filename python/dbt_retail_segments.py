@@ -6,7 +6,6 @@ retry`, which learns only later what target it retries, has not. On other target
 is nothing to do.
 """
 
-import sys
 from importlib.util import find_spec
 from typing import Any
 
@@ -33,7 +32,6 @@ def load_and_register(name: str) -> Any:
 
 # Profiles that reach Spark over a network need no PySpark, and nothing of this.
 if find_spec("pyspark") is not None:
-    if "dbt.adapters.spark" in sys.modules:
+    FACTORY.load_plugin = load_and_register  # type: ignore[method-assign]
+    if "spark" in FACTORY.plugins:
         register()
-    else:
-        FACTORY.load_plugin = load_and_register  # type: ignore[method-assign]

@@ -130,7 +130,7 @@ def test_every_table_is_that_of_duckdb(
 
 def test_retry_goes_on_with_the_target_that_failed(master: str, tmp_path: Path) -> None:
     landing = _demo(tmp_path)
-    gates = ("test", "--target", "spark", "-s", "reject_reasons")
+    gates = ("test", "--target", "spark", "-s", "unique_reject_reasons_reject_reason")
     assert _run_dbt(tmp_path, landing, master, *gates).returncode == 1, (
         "there is no table"
     )
