@@ -55,7 +55,7 @@ RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 FLOOR, NOTEBOOK, SPARK = "floor.py", "notebook.py", "dbt build on Spark"
 BUILD, UNIT_TESTS = "dbt build", "unit tests of dbt build"
 SCOPE, DAILY = "SQL of the floor's scope", "dbt build, a day more"
-# In copies: beyond, the notebook has no room, and Spark on one machine takes hours.
+# In copies. Beyond, the notebook has no room; Spark would take longer than all else.
 LARGEST_NOTEBOOK = LARGEST_SPARK = 20
 NO_UNIT_TESTS = ["--exclude-resource-type", "unit_test"]
 # What the floor computes: lines, returns, orders, RFM, cohorts, months and pairs.
@@ -297,8 +297,9 @@ def measure_size(workspace: Workspace, lines: str, copies: int, spark: bool) -> 
     note(SCOPE, measure_scope(workspace))
     if spark and copies <= LARGEST_SPARK:
         note(SPARK, measure_spark(workspace))
-        if figures_of_spark(workspace) != built:
-            sys.exit(f"NOT the same work: {built}, Spark {figures_of_spark(workspace)}")
+        figures = figures_of_spark(workspace)
+        if figures != built:
+            sys.exit(f"NOT the same work: dbt {built}, Spark {figures}")
     return timings
 
 
@@ -430,10 +431,10 @@ def to_markdown(sizes: dict[int, dict[str, Timing]], machine: str, runs: int) ->
         + compare_steps(sizes)
         + "`SQL of the floor's scope` adds up the seconds of SQL statements, as dbt "
         "logs them, so\nthat dbt's own are not in it; `gates s` are seconds of data "
-        "tests, added up, of which\ntwo run at a time. Peaks are the operating "
-        "system's, of the largest process. Spark's\ncluster is of this machine too: "
-        "a master, and two workers of one core and 4 GB each,\nall of whose CPU "
-        "seconds count.\n\n"
+        "tests, added up, of which\ntwo run at a time, on Spark three. Peaks are the "
+        "operating system's, of the largest\nprocess. Spark's cluster is of this "
+        "machine too: a master, and two workers of one\ncore and 4 GB each, all of "
+        "whose CPU seconds count.\n\n"
         "![Seconds and memory by number of lines](bench.png)\n"
     )
 

@@ -117,8 +117,7 @@ class SparkAdapter(impl.SparkAdapter):
 
 def register() -> None:
     """Have dbt use this adapter for profiles of the type spark."""
-    if "spark" in FACTORY.plugins:
-        FACTORY.plugins["spark"].adapter = SparkAdapter
+    FACTORY.plugins["spark"].adapter = SparkAdapter
 
 
 def _open(settings: dict[str, str]) -> Any:
