@@ -8,7 +8,10 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 import duckdb
 
@@ -43,7 +46,9 @@ def publish(warehouse: Path) -> str:
     """Copy a warehouse that is open in this process, and swap the copy in.
 
     Another process does it: closing the file here would give up DuckDB's lock on it.
-    All of the warehouse has to be in the file, as it is after a checkpoint.
+    All of the warehouse has to be in the file, as it is after a checkpoint. What is
+    left to do once the copy is in place, that process does while this one goes on; this
+    one does not end before it has.
 
     Parameters
     ----------
@@ -56,22 +61,26 @@ def publish(warehouse: Path) -> str:
         What went wrong, in a sentence; empty if the copy is in place.
     """
     target = published_path(warehouse)
-    finished = subprocess.run(  # noqa: S603
+    process = subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", "retail_segments.publishing", warehouse, target],
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
-    if finished.returncode == 0:
+    if process.stdout and process.stdout.readline():
+        Thread(target=process.communicate).start()
         return ""
-    reason = (finished.stderr.strip() or "the copying was ended").splitlines()[-1]
+    _, words = process.communicate()
+    reason = (words.strip() or "the copying was ended").splitlines()[-1]
     return (
         f"Every gate passed, but the build could not be published to {target}: "
         f"{reason}. Readers keep the build before. Mend it and build again."
     )
 
 
-def copy_warehouse(warehouse: Path, target: Path) -> None:
+def copy_warehouse(
+    warehouse: Path, target: Path, announce: Callable[[], None] = lambda: None
+) -> None:
     """Copy a warehouse file, try the copy, and swap it in by one rename.
 
     Parameters
@@ -80,6 +89,9 @@ def copy_warehouse(warehouse: Path, target: Path) -> None:
         The DuckDB file, to which nobody writes meanwhile.
     target : Path
         What readers open. The file that was there stays for who has it open.
+    announce : callable
+        Called as soon as the copy is in place and on the disk. What comes then takes
+        time, too: the lock is held on a little, and the file before is freed.
 
     Raises
     ------
@@ -109,15 +121,26 @@ def copy_warehouse(warehouse: Path, target: Path) -> None:
         flush(copy)
         # BI tools that would open it for writing are told so by the file system.
         copy.chmod(0o440)
+        # Freeing a large file takes as long as DuckDB takes for a model. A second name
+        # puts it off; not every file system has one.
+        with suppress(OSError):
+            copy.with_suffix(".before").hardlink_to(target)
         with closed_to_duckdb(copy):
             copy.replace(target)
-        flush(target.parent)
+            flush(target.parent)
+            announce()
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
+def _announce() -> None:
+    """Tell the build, if it has not been killed since."""
+    with suppress(BrokenPipeError):
+        os.write(sys.stdout.fileno(), b"published\n")
+
+
 if __name__ == "__main__":
     try:
-        copy_warehouse(Path(sys.argv[1]), Path(sys.argv[2]))
+        copy_warehouse(Path(sys.argv[1]), Path(sys.argv[2]), announce=_announce)
     except (OSError, ValueError, duckdb.Error) as error:
         sys.exit(getattr(error, "strerror", None) or str(error))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -133,6 +134,47 @@ def test_a_copy_that_cannot_be_trusted_is_not_swapped_in(tmp_path):
 
     assert target.read_bytes() == good
     assert [path.name for path in target.parent.iterdir()] == ["shop.duckdb"]
+
+
+def test_the_file_before_is_freed_when_the_copy_is_in_place(tmp_path):
+    """Freeing a large file takes a while, in which readers and the build can go on."""
+    warehouse = tmp_path / "shop.duckdb"
+    target = tmp_path / "published" / "shop.duckdb"
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("create table lines as select 1 as line")
+    copy_warehouse(warehouse, target)
+    before = target.stat().st_ino
+
+    announced = []
+
+    def look():
+        names = [path.stat().st_ino for path in target.parent.rglob("*.before")]
+        announced.append((target.stat().st_ino, names))
+
+    copy_warehouse(warehouse, target, announce=look)
+
+    assert announced == [(target.stat().st_ino, [before])]
+    assert target.stat().st_ino != before
+    assert [path.name for path in target.parent.iterdir()] == ["shop.duckdb"]
+
+
+def test_a_build_that_was_killed_is_told_nothing(tmp_path):
+    warehouse = tmp_path / "shop.duckdb"
+    target = tmp_path / "published" / "shop.duckdb"
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("create table lines as select 1 as line")
+    read, write = os.pipe()
+    os.close(read)
+    finished = subprocess.run(
+        [sys.executable, "-m", "retail_segments.publishing", warehouse, target],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(write)
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert Warehouse(target).value("select line from lines") == 1
 
 
 def publish_once_more(folder):
