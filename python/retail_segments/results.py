@@ -40,6 +40,7 @@ _GENERIC = {
     "columns_not_null": "No value is missing",
     "unique": "No two rows are alike",
     "unique_combination": "No two rows are alike",
+    "primary_key": "The key tells rows apart, and no value is missing",
     "accepted_ranges": "Values lie within their ranges",
     "accepted_values": "Values are among those that are known",
     "relationships": "Every value is one of the other table's",
@@ -352,10 +353,12 @@ def _gate_says(node: Mapping[str, Any]) -> str:
     meaning = _GENERIC.get(generic.get("name", ""), generic.get("name") or "A gate")
     model = (node.get("attached_node") or "").split(".")[-1]
     named = [column for column in columns if isinstance(column, str)]
+    others = arguments.get("others_not_null") or ()
     return (
         meaning
         + (f" in {model}" if model else "")
         + (f": {', '.join(named)}" if named else "")
+        + (f"; {', '.join(others)}" if others else "")
         + "."
     )
 

@@ -119,7 +119,8 @@ def test_every_mart_has_a_key_that_is_tested(node):
         test
         for test in TESTS
         if node.unique_id in test.depends_on["nodes"]
-        and test.test_metadata["name"] in ("unique", "unique_combination")
+        and test.test_metadata["name"]
+        in ("unique", "unique_combination", "primary_key")
     ]
     assert keys
 
@@ -281,6 +282,8 @@ def test_vars_are_validated():
         ("accepted_ranges", {"ranges": {"k": {"min": 1}}}, "min_value, max_value"),
         ("columns_not_null", {"columns": "customer_id"}, "give columns, a list"),
         ("columns_not_null", {"columns": []}, "give columns, a list"),
+        ("primary_key", {"columns": "customer_id"}, "and others_not_null, lists"),
+        ("primary_key", {"columns": []}, "give columns, a list"),
         ("unique_combination", {"columns": "customer_id"}, "a list of two or more"),
         ("unique_combination", {"columns": ["customer_id"]}, "a list of two or more"),
         ("relationships_both_ways", {"to": "ref('dim_customers')"}, "to and field"),
