@@ -336,25 +336,42 @@ def make_once(folder: Path, make: Callable[[Path], None]) -> Path:
 def build_warehouse(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[..., Warehouse]:
-    """Build everything with dbt, once per landing folder and vars.
+    """Build with dbt, once per landing folder and vars: everything, or some marts.
 
+    Marts are named for vars that change little: they and what they read are built.
     Gates run unless they have passed on the same lines already, and unit tests, which
     need no lines, in test_warehouse_source alone.
     """
     shared = shared_folder(tmp_path_factory)
     opened: dict[str, Warehouse] = {}
 
-    def build(landing: Path, *, with_gates: bool = True, **variables: Any) -> Warehouse:
-        settings_text = json.dumps(variables, sort_keys=True)
+    def build(
+        landing: Path,
+        *,
+        marts: Sequence[str] = (),
+        with_gates: bool = True,
+        **variables: Any,
+    ) -> Warehouse:
+        settings_text = json.dumps([variables, *marts], sort_keys=True)
         key = f"{landing.parent.name}-{landing.name}-{settings_text}"
         left_out = ["unit_test"] if with_gates else ["unit_test", "test"]
+        chosen = ["--select", *(f"+{mart}" for mart in marts)] if marts else []
+        if marts:
+            # Not the gates that read other tables, too.
+            chosen += ["--indirect-selection", "cautious"]
         # Many vars would make a name that is too long for a folder.
         digest = hashlib.sha256(key.encode()).hexdigest()[:12]
         name = "".join(c if c.isalnum() else "-" for c in key)[:120] + digest
 
         def make(folder: Path) -> None:
             result = run_dbt(
-                ["build", "--warn-error", "--exclude-resource-types", *left_out],
+                [
+                    "build",
+                    "--warn-error",
+                    "--exclude-resource-types",
+                    *left_out,
+                    *chosen,
+                ],
                 folder=folder,
                 landing=landing,
                 variables=variables,

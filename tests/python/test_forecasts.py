@@ -592,7 +592,10 @@ def test_the_top_tenth_of_august_captures_as_published(
 ):
     """A hundred days from 2011-09-01 on, as in published comparisons."""
     warehouse = build_warehouse(
-        real_landing, with_gates=False, forecast_horizon_days=100
+        real_landing,
+        marts=["rpt_forecast_scoreboard"],
+        with_gates=False,
+        forecast_horizon_days=100,
     )
     [share] = warehouse.values(
         f"select value from ({SCORED}) where metric = 'amount_captured_share' "

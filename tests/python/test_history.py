@@ -183,7 +183,9 @@ def test_a_real_month_end_is_what_a_build_of_that_day_says(
     real_net, real_landing, build_warehouse
 ):
     day = "2011-09-01"
-    then = build_warehouse(real_landing, with_gates=False, as_of_date=day)
+    then = build_warehouse(
+        real_landing, marts=["fct_customer_rfm"], with_gates=False, as_of_date=day
+    )
     query = f"select * from marts.fct_customer_rfm where snapshot_date <= '{day}'"
 
     history = real_net.rows(query)

@@ -609,6 +609,7 @@ def test_an_earlier_day_sees_what_was_known_then(clean, build_warehouse, real_la
     }
     warehouse = build_warehouse(
         real_landing,
+        marts=["fct_customer_rfm", "fct_invoice_lines"],
         with_gates=False,
         purchase_basis="textbook",
         as_of_date=EARLIER_DATE,
