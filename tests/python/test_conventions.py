@@ -290,6 +290,15 @@ def test_vars_are_validated():
     ],
 )
 def test_generic_tests_refuse_bad_arguments(test, arguments, message):
+    given = {"model": "m", "column_name": "c", "field": None, **arguments}
+    if test != "relationships_both_ways":
+        given = {"model": "m", **arguments}
+    with pytest.raises(ValueError, match=message):
+        _render(test, given)
+
+
+def _render(test, given):
+    """Write the SQL of a generic test, as dbt would."""
     from jinja2 import Environment
 
     source = (ROOT / f"tests/generic/{test}.sql").read_text()
@@ -305,11 +314,26 @@ def test_generic_tests_refuse_bad_arguments(test, arguments, message):
         .from_string(source, globals={"exceptions": exceptions})
         .module
     )
-    given = {"model": "m", "column_name": "c", "field": None, **arguments}
-    if test != "relationships_both_ways":
-        given = {"model": "m", **arguments}
-    with pytest.raises(ValueError, match=message):
-        getattr(module, f"test_{test}")(**given)
+    return getattr(module, f"test_{test}")(**given)
+
+
+@pytest.mark.parametrize(
+    ("rows", "broken"),
+    [
+        ("(1, 1, 7), (1, 2, 7), (2, 1, 8)", []),
+        ("(1, 1, 7), (1, 1, 7), (2, 1, 8)", [(1, 1)]),
+        ("(1, 1, 7), (1, null, 7), (null, null, 8)", [(1, None), (None, None)]),
+        ("(1, 1, 7), (1, 2, null), (2, 1, 8)", [(1, 2)]),
+    ],
+)
+def test_a_primary_key_is_never_missing_and_never_there_twice(rows, broken):
+    given = {"columns": ["k", "n"], "others_not_null": ["label"]}
+    query = _render(
+        "primary_key", {"model": f"(values {rows}) as t (k, n, label)"} | given
+    )
+    with duckdb.connect() as connection:
+        found = connection.execute(f"{query} order by all").fetchall()
+    assert [row[:2] for row in found] == broken
 
 
 def test_everybody_means_the_same_features():
