@@ -147,6 +147,15 @@ def test_a_gate_of_a_generic_test_says_which_columns(shop, red):
         if name.startswith("columns_not_null_stg_online")
     ]
     assert missing == "No value is missing in stg_online_retail__lines: change_group."
+    [key] = [
+        text
+        for name, text in says.items()
+        if name.startswith("primary_key_non_product_codes")
+    ]
+    assert key == (
+        "The key tells rows apart, and no value is missing in "
+        "non_product_codes: stock_code; line_type."
+    )
 
 
 def test_a_model_that_fails_says_why_and_what_was_skipped(shop, green):

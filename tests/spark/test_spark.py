@@ -130,7 +130,8 @@ def test_every_table_is_that_of_duckdb(
 
 def test_retry_goes_on_with_the_target_that_failed(master: str, tmp_path: Path) -> None:
     landing = _demo(tmp_path)
-    gates = ("test", "--target", "spark", "-s", "unique_reject_reasons_reject_reason")
+    gate = "reject_reasons,test_name:primary_key"
+    gates = ("test", "--target", "spark", "-s", gate)
     assert _run_dbt(tmp_path, landing, master, *gates).returncode == 1, (
         "there is no table"
     )
