@@ -115,11 +115,17 @@ def test_without_a_good_build_nothing_is_read(shop, monkeypatch):
         last_good_build()
 
 
-def test_a_copy_that_cannot_be_trusted_is_not_swapped_in(tmp_path):
+@pytest.fixture
+def one_line(tmp_path):
+    """Write a warehouse of one line, and name where its copy goes."""
     warehouse = tmp_path / "shop.duckdb"
-    target = tmp_path / "published" / "shop.duckdb"
     with duckdb.connect(str(warehouse)) as connection:
         connection.execute("create table lines as select 1 as line")
+    return warehouse, published_path(warehouse)
+
+
+def test_a_copy_that_cannot_be_trusted_is_not_swapped_in(one_line):
+    warehouse, target = one_line
     copy_warehouse(warehouse, target)
     good = target.read_bytes()
 
@@ -136,12 +142,9 @@ def test_a_copy_that_cannot_be_trusted_is_not_swapped_in(tmp_path):
     assert [path.name for path in target.parent.iterdir()] == ["shop.duckdb"]
 
 
-def test_the_file_before_is_freed_when_the_copy_is_in_place(tmp_path):
+def test_the_file_before_is_freed_when_the_copy_is_in_place(one_line):
     """Freeing a large file takes a while, in which readers and the build can go on."""
-    warehouse = tmp_path / "shop.duckdb"
-    target = tmp_path / "published" / "shop.duckdb"
-    with duckdb.connect(str(warehouse)) as connection:
-        connection.execute("create table lines as select 1 as line")
+    warehouse, target = one_line
     copy_warehouse(warehouse, target)
     before = target.stat().st_ino
 
@@ -158,11 +161,8 @@ def test_the_file_before_is_freed_when_the_copy_is_in_place(tmp_path):
     assert [path.name for path in target.parent.iterdir()] == ["shop.duckdb"]
 
 
-def test_a_build_that_was_killed_is_told_nothing(tmp_path):
-    warehouse = tmp_path / "shop.duckdb"
-    target = tmp_path / "published" / "shop.duckdb"
-    with duckdb.connect(str(warehouse)) as connection:
-        connection.execute("create table lines as select 1 as line")
+def test_a_build_that_was_killed_is_told_nothing(one_line):
+    warehouse, target = one_line
     read, write = os.pipe()
     os.close(read)
     finished = subprocess.run(
