@@ -18,7 +18,7 @@ from retail_segments.build import BuildError, last_good_build
 from retail_segments.cli import main
 from retail_segments.folders import next_version
 from retail_segments.forgetting import compact
-from retail_segments.publishing import copy_warehouse, published_path
+from retail_segments.publishing import copy_warehouse, publish, published_path
 
 
 class Shop:
@@ -159,6 +159,21 @@ def test_the_file_before_is_freed_when_the_copy_is_in_place(one_line):
     assert announced == [(target.stat().st_ino, [before])]
     assert target.stat().st_ino != before
     assert [path.name for path in target.parent.iterdir()] == ["shop.duckdb"]
+
+
+def test_a_copy_that_cannot_be_made_is_told_in_a_sentence(one_line, monkeypatch):
+    warehouse, target = one_line
+    assert publish(warehouse) == ""
+    good = target.read_bytes()
+
+    monkeypatch.setenv("PUBLISHED_PATH", str(target.with_name("other.duckdb")))
+    assert publish(warehouse) == (
+        "Every gate passed, but the build could not be published to "
+        f"{target.with_name('other.duckdb')}: the copy has to be named shop.duckdb, "
+        "since its views name the file. Readers keep the build before. Mend it and "
+        "build again."
+    )
+    assert target.read_bytes() == good
 
 
 def test_a_build_that_was_killed_is_told_nothing(one_line):
