@@ -338,7 +338,7 @@ def build_warehouse(
 ) -> Callable[..., Warehouse]:
     """Build with dbt, once per landing folder and vars: everything, or some marts.
 
-    Marts are named for vars that change little: they and what they read are built.
+    Marts are named where no gates run: they and what they read are built.
     Gates run unless they have passed on the same lines already, and unit tests, which
     need no lines, in test_warehouse_source alone.
     """
@@ -356,9 +356,6 @@ def build_warehouse(
         key = f"{landing.parent.name}-{landing.name}-{settings_text}"
         left_out = ["unit_test"] if with_gates else ["unit_test", "test"]
         chosen = ["--select", *(f"+{mart}" for mart in marts)] if marts else []
-        if marts:
-            # Not the gates that read other tables, too.
-            chosen += ["--indirect-selection", "cautious"]
         # Many vars would make a name that is too long for a folder.
         digest = hashlib.sha256(key.encode()).hexdigest()[:12]
         name = "".join(c if c.isalnum() else "-" for c in key)[:120] + digest

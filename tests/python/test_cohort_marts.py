@@ -300,7 +300,7 @@ def test_demo_cohorts_of_any_period(build_warehouse, demo_folder, period):
         # The gates hold for weeks, of which there are the most.
         warehouse = build_warehouse(
             demo_folder / "landing",
-            marts=[*MARTS, "fct_invoice_lines"],
+            marts=[] if period == "week" else [*MARTS, "fct_invoice_lines"],
             with_gates=period == "week",
             cohort_period=period,
         )

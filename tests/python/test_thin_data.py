@@ -81,9 +81,7 @@ def test_a_customer_of_the_future_is_not_forecast(tmp_path, build_warehouse):
     lines = [line(number, str(number), day=1 + number) for number in range(1, 21)]
     landing = write_landing(tmp_path / "future", lines)
 
-    built = build_warehouse(
-        landing, marts=["rpt_customer_forecast"], as_of_date="2011-01-12"
-    )
+    built = build_warehouse(landing, as_of_date="2011-01-12")
 
     query = "select customer_id from marts.rpt_customer_forecast order by 1"
     known = sorted(row["customer_id"] for row in lines[:10])
