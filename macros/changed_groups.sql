@@ -48,7 +48,7 @@
     {%- if has_change_groups() %}
 
     where group_fingerprint not in (
-        select group_fingerprint
+        select distinct group_fingerprint
 
         from {{ parent }}
 

@@ -17,20 +17,8 @@ lines as (
 
 ),
 
-allocations as (
-
-    select
-        return_fingerprint,
-        purchase_fingerprint,
-        allocated_quantity,
-        allocated_amount
-
-    from {{ ref('int_returns_allocated') }}
-
-    where purchase_fingerprint is not null
-
-),
-
+-- Both sides read the table. A CTE of it that both read would stand above the join, and
+-- what readers of a few groups leave out would be left out after it, not before.
 sides as (
 
     select
@@ -39,7 +27,9 @@ sides as (
         allocated_amount as returned_amount,
         cast(0 as decimal(18, 4)) as settled_amount
 
-    from allocations
+    from {{ ref('int_returns_allocated') }}
+
+    where purchase_fingerprint is not null
 
     union all
 
@@ -49,7 +39,9 @@ sides as (
         cast(0 as decimal(18, 4)) as returned_amount,
         allocated_amount as settled_amount
 
-    from allocations
+    from {{ ref('int_returns_allocated') }}
+
+    where purchase_fingerprint is not null
 
 ),
 

@@ -1,6 +1,7 @@
 """Day after day with dbt itself: what stands at last equals a build from nothing."""
 
 import itertools
+import json
 import shutil
 import threading
 
@@ -115,6 +116,33 @@ def test_every_table_equals_that_of_a_full_build(days):
         for table in tables:
             query = f"select * from {schema}.{table} order by all"
             assert daily.arrow(query).equals(again.arrow(query)), table
+
+
+def scans(plan, table):
+    """Yield what each scan of a table has let through, from DuckDB's profile."""
+    if isinstance(plan, list):
+        for step in plan:
+            yield from scans(step, table)
+    elif isinstance(plan, dict):
+        if str(plan.get("extra_info", {}).get("Table", "")).endswith(table):
+            yield plan["intermediate_rows"]
+        yield from scans(list(plan.values()), table)
+
+
+def test_lines_of_others_are_left_out_before_returns_are_joined(days):
+    daily, _, _ = days
+    [explained] = daily.rows("""
+        explain (analyze, format json)
+        select sum(netted.net_amount)
+        from intermediate.int_lines_netted as netted
+        inner join (
+            select distinct change_group
+            from intermediate.int_orders_versioned
+            order by change_group
+            limit 9
+        ) as few on netted.change_group = few.change_group""")
+    [read] = scans(json.loads(explained["explain_value"]), "int_lines_classified")
+    assert read < daily.value("select count(*) from intermediate.int_lines_netted") / 2
 
 
 def test_lines_that_came_twice_are_set_aside(days):

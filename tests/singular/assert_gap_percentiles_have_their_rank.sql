@@ -7,8 +7,7 @@ gaps as (
 
     select
         gap_days,
-        row_number() over (order by gap_days, customer_id, purchase_date) as gap_rank,
-        count(*) over () as gap_count
+        row_number() over (order by gap_days, customer_id, purchase_date) as gap_rank
 
     from {{ ref('int_purchase_gaps_measured') }}
 
@@ -23,8 +22,7 @@ rhythms as (
                 round(gap_days / usual_gap_days, 4),
                 customer_id,
                 purchase_date
-        ) as gap_rank,
-        count(*) over () as gap_count
+        ) as gap_rank
 
     from {{ ref('int_purchase_gaps_measured') }}
 
@@ -32,11 +30,27 @@ rhythms as (
 
 ),
 
+counts as (
+
+    select
+        count(*) as gap_count,
+        sum(case when gap_count >= 3 then 1 else 0 end) as ratio_count
+
+    from {{ ref('int_purchase_gaps_measured') }}
+
+),
+
 percentiles as (
 
-    select *
+    select
+        percentiles.*,
+        counts.gap_count as counted_gaps,
+        floor((percentiles.percentile * counts.gap_count + 99) / 100) as day_rank,
+        floor((percentiles.percentile * counts.ratio_count + 99) / 100) as ratio_rank
 
-    from {{ ref('rpt_inter_purchase_times') }}
+    from {{ ref('rpt_inter_purchase_times') }} as percentiles
+
+    cross join counts
 
 )
 
@@ -50,15 +64,13 @@ select
 from percentiles
 
 left outer join gaps
-    on gaps.gap_rank = floor((percentiles.percentile * gaps.gap_count + 99) / 100)
+    on percentiles.day_rank = gaps.gap_rank
 
 left outer join rhythms
-    on
-        rhythms.gap_rank
-        = floor((percentiles.percentile * rhythms.gap_count + 99) / 100)
+    on percentiles.ratio_rank = rhythms.gap_rank
 
 where
     percentiles.gap_days is distinct from gaps.gap_days
-    or percentiles.gap_count is distinct from gaps.gap_count
+    or percentiles.gap_count is distinct from percentiles.counted_gaps
     or percentiles.gap_ratio is distinct from rhythms.gap_ratio
     or percentiles.is_overdue_horizon <> (percentiles.percentile = 90)

@@ -15,6 +15,28 @@ allocations as (
 
     where purchase_fingerprint is not null
 
+),
+
+-- Few lines have a part in an allocation. They are found in one pass.
+lines as (
+
+    select
+        line_fingerprint,
+        customer_id,
+        stock_code,
+        line_type,
+        invoiced_at,
+        {{ invoice_line_id() }} as invoice_line_id
+
+    from {{ ref('int_lines_classified') }}
+
+    where
+        line_fingerprint in (
+            select return_fingerprint from allocations
+            union all
+            select purchase_fingerprint from allocations
+        )
+
 )
 
 select
@@ -23,10 +45,10 @@ select
 
 from allocations
 
-inner join {{ ref('int_lines_classified') }} as return_lines
+inner join lines as return_lines
     on allocations.return_fingerprint = return_lines.line_fingerprint
 
-inner join {{ ref('int_lines_classified') }} as purchase_lines
+inner join lines as purchase_lines
     on allocations.purchase_fingerprint = purchase_lines.line_fingerprint
 
 where
@@ -35,5 +57,5 @@ where
     or purchase_lines.stock_code != return_lines.stock_code
     or purchase_lines.line_type != 'purchase'
     or return_lines.line_type != 'return'
-    or allocations.return_line_id != {{ invoice_line_id('return_lines') }}
-    or allocations.purchase_line_id != {{ invoice_line_id('purchase_lines') }}
+    or allocations.return_line_id != return_lines.invoice_line_id
+    or allocations.purchase_line_id != purchase_lines.invoice_line_id

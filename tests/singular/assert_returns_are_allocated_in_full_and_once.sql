@@ -14,21 +14,6 @@ allocations as (
 
 ),
 
-lines as (
-
-    select
-        line_fingerprint,
-        line_type,
-        source_file,
-        source_row,
-        quantity
-
-    from {{ ref('int_lines_classified') }}
-
-    where line_type in ('purchase', 'return')
-
-),
-
 allocated as (
 
     select
@@ -58,24 +43,37 @@ totals as (
 
 )
 
+-- Of purchases only those that gave anything back are looked for, which are few.
 select
-    lines.source_file,
-    lines.source_row,
-    lines.line_type,
-    lines.quantity,
+    returns.source_file,
+    returns.source_row,
+    returns.line_type,
+    returns.quantity,
     totals.allocated_quantity
 
-from lines
+from {{ ref('int_lines_classified') }} as returns
 
 left outer join totals
-    on lines.line_fingerprint = totals.line_fingerprint
+    on returns.line_fingerprint = totals.line_fingerprint
 
 where
-    (
-        lines.line_type = 'return'
-        and coalesce(totals.allocated_quantity, 0) != -lines.quantity
-    )
-    or (
-        lines.line_type = 'purchase'
-        and coalesce(totals.allocated_quantity, 0) > lines.quantity
-    )
+    returns.line_type = 'return'
+    and coalesce(totals.allocated_quantity, 0) != -returns.quantity
+
+union all
+
+select
+    purchases.source_file,
+    purchases.source_row,
+    purchases.line_type,
+    purchases.quantity,
+    totals.allocated_quantity
+
+from {{ ref('int_lines_classified') }} as purchases
+
+inner join totals
+    on purchases.line_fingerprint = totals.line_fingerprint
+
+where
+    purchases.line_type = 'purchase'
+    and totals.allocated_quantity > purchases.quantity
