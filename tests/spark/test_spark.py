@@ -144,24 +144,31 @@ def test_retry_goes_on_with_the_target_that_failed(master: str, tmp_path: Path) 
     assert retried.returncode == 0, retried.stdout
 
 
-def test_a_column_of_a_large_table_is_not_gathered_in_the_driver(
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    ("profile", "join"),
+    [
+        ({}, "SortMergeJoin"),
+        ({"spark.sql.autoBroadcastJoinThreshold": "1g"}, "BroadcastHashJoin"),
+    ],
+)
+def test_a_column_of_a_large_table_is_gathered_only_if_the_profile_says_so(
+    tmp_path: Path, profile: dict[str, str], join: str
 ) -> None:
     from retail_segments.spark_session import open_session
 
     session = open_session(
-        {"spark.master": "local[2]", "spark.sql.warehouse.dir": str(tmp_path)}
+        {"spark.master": "local[2]", "spark.sql.warehouse.dir": str(tmp_path)} | profile
     )
     texts = ", ".join(f"'the same text' as text_{number}" for number in range(9))
     session.sql(
         f"create table lines using parquet as select id, {texts} from range(1e7)"
     )
-    join = "explain select id from range(1e5) left join lines using (id)"
+    question = "explain select id from range(1e5) left join lines using (id)"
 
-    plan = session.sql(join).collect()[0][0]
+    plan = session.sql(question).collect()[0][0]
 
     session.stop()
-    assert "SortMergeJoin" in plan
+    assert join in plan
 
 
 def _agreement(folder: Path) -> float:
