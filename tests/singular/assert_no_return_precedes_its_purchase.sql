@@ -32,9 +32,9 @@ lines as (
 
     where
         line_fingerprint in (
-            select return_fingerprint from allocations
+            select allocations.return_fingerprint from allocations
             union all
-            select purchase_fingerprint from allocations
+            select allocations.purchase_fingerprint from allocations
         )
 
 )

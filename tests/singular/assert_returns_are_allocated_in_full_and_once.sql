@@ -45,35 +45,35 @@ totals as (
 
 -- Of purchases only those that gave anything back are looked for, which are few.
 select
-    returns.source_file,
-    returns.source_row,
-    returns.line_type,
-    returns.quantity,
+    return_lines.source_file,
+    return_lines.source_row,
+    return_lines.line_type,
+    return_lines.quantity,
     totals.allocated_quantity
 
-from {{ ref('int_lines_classified') }} as returns
+from {{ ref('int_lines_classified') }} as return_lines
 
 left outer join totals
-    on returns.line_fingerprint = totals.line_fingerprint
+    on return_lines.line_fingerprint = totals.line_fingerprint
 
 where
-    returns.line_type = 'return'
-    and coalesce(totals.allocated_quantity, 0) != -returns.quantity
+    return_lines.line_type = 'return'
+    and coalesce(totals.allocated_quantity, 0) != -return_lines.quantity
 
 union all
 
 select
-    purchases.source_file,
-    purchases.source_row,
-    purchases.line_type,
-    purchases.quantity,
+    purchase_lines.source_file,
+    purchase_lines.source_row,
+    purchase_lines.line_type,
+    purchase_lines.quantity,
     totals.allocated_quantity
 
-from {{ ref('int_lines_classified') }} as purchases
+from {{ ref('int_lines_classified') }} as purchase_lines
 
 inner join totals
-    on purchases.line_fingerprint = totals.line_fingerprint
+    on purchase_lines.line_fingerprint = totals.line_fingerprint
 
 where
-    purchases.line_type = 'purchase'
-    and totals.allocated_quantity > purchases.quantity
+    purchase_lines.line_type = 'purchase'
+    and totals.allocated_quantity > purchase_lines.quantity
