@@ -33,7 +33,7 @@ rhythms as (
 counts as (
 
     select
-        count(*) as gap_count,
+        count(*) as day_count,
         sum(case when gap_count >= 3 then 1 else 0 end) as ratio_count
 
     from {{ ref('int_purchase_gaps_measured') }}
@@ -44,8 +44,8 @@ percentiles as (
 
     select
         percentiles.*,
-        counts.gap_count as counted_gaps,
-        floor((percentiles.percentile * counts.gap_count + 99) / 100) as day_rank,
+        counts.day_count,
+        floor((percentiles.percentile * counts.day_count + 99) / 100) as day_rank,
         floor((percentiles.percentile * counts.ratio_count + 99) / 100) as ratio_rank
 
     from {{ ref('rpt_inter_purchase_times') }} as percentiles
@@ -71,6 +71,6 @@ left outer join rhythms
 
 where
     percentiles.gap_days is distinct from gaps.gap_days
-    or percentiles.gap_count is distinct from percentiles.counted_gaps
+    or percentiles.gap_count is distinct from percentiles.day_count
     or percentiles.gap_ratio is distinct from rhythms.gap_ratio
     or percentiles.is_overdue_horizon <> (percentiles.percentile = 90)
